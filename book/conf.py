@@ -1,0 +1,40 @@
+"""How Sphinx makes HTML and PDF of the book."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+project = "No Magic"
+author = "The No Magic authors"
+version = release = "0.1.0"
+language = "en"
+
+extensions = [
+    "myst_parser",
+    "sphinxcontrib.bibtex",
+    "sphinx_book_theme",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_exercise",
+]
+exclude_patterns = ["theme", "figures", "extensions"]
+nitpicky = True
+numfig = True
+
+myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist", "attrs_inline"]
+myst_footnote_transition = False
+
+bibtex_bibfiles = ["../references.bib"]
+bibtex_default_style = "plain"
+bibtex_reference_style = "author_year"
+
+# --- HTML
+html_theme = "sphinx_book_theme"
+html_title = "No Magic"
+
+# --- PDF
+latex_engine = "lualatex"
+latex_toplevel_sectioning = "part"
+latex_use_xindy = False
