@@ -1,5 +1,55 @@
-lock:
+# The one entry point. `make help` names every target.
+
+PYTHON ?= python3
+RUN := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help book runs figures html pdf check test bench lock clean setup setup-test
+
+help:  ## name every target
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+book: setup  ## everything: run the scripts, draw the figures, make HTML and PDF
+	@$(RUN) -m book.texlive
+	@$(MAKE) --no-print-directory html
+	@$(MAKE) --no-print-directory pdf
+
+runs: setup  ## run every script whose transcript is missing or stale (FRESH=1: without the cache)
+	@$(RUN) -m recorder
+
+figures: runs  ## draw the figures of the transcripts that changed
+	@$(RUN) -m book.figures.draw
+
+html: figures  ## build/html/index.html (needs no TeX)
+	@$(RUN) -m book.build html
+
+pdf: figures  ## build/no-magic.pdf
+	@$(RUN) -m book.texlive
+	@$(RUN) -m book.build pdf
+
+check: setup-test  ## style, types and house rules, in seconds
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@$(RUN) -m pytest tests/test_house.py
+
+test: check book  ## everything: check, the book, every test
+	@$(RUN) -m pytest -n 2 --dist loadfile tests
+
+bench: setup  ## print what scripts and builds cost in user seconds
+	@$(RUN) -m book.bench
+
+lock:  ## write the lock files from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --extra test pyproject.toml -c requirements.lock -o requirements-test.lock
+
+clean:  ## remove everything that was made, except .venv and the cache of runs
+	rm -rf build
+
+setup:
+	@$(PYTHON) bootstrap.py requirements.lock
+
+setup-test:
+	@$(PYTHON) bootstrap.py requirements-test.lock
