@@ -19,7 +19,7 @@ extensions = [
     "sphinx_design",
     "sphinx_exercise",
 ]
-exclude_patterns = ["theme", "figures", "extensions"]
+exclude_patterns = ["theme", "figures", "extensions", "back/solutions"]
 nitpicky = True
 numfig = True
 

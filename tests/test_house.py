@@ -1,0 +1,150 @@
+"""The rules of the house: what every script and chapter must be, whatever it is about."""
+
+import ast
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from recorder.sections import cut
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = sorted((ROOT / "scripts").glob("[0-9]*/*.py"))
+MACHINE = sorted(
+    p
+    for folder in ("recorder", "book", "tests")
+    for p in (ROOT / folder).rglob("*.py")
+    if "__pycache__" not in p.parts
+)
+WIDTH = 79
+PAGE = 45  # lines of code that a printed page holds with its caption
+EXAMPLE = re.compile(r"^\W*(\w+\(.*\)) -> (.+?)(?:\"\"\")?$", re.M)
+
+each_script = pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def examples(path: Path) -> list[tuple[str, str]]:
+    """The (call, result) pairs of the docstrings, as in `pairs([1, 2]) -> {(1, 2): 1}`."""
+    tree = ast.parse(path.read_text(encoding="ascii"))
+    holders = (ast.FunctionDef, ast.ClassDef)
+    docs = [ast.get_docstring(n) or "" for n in ast.walk(tree) if isinstance(n, holders)]
+    return [pair for doc in docs for pair in EXAMPLE.findall(doc)]
+
+
+def test_there_are_scripts() -> None:
+    assert SCRIPTS
+
+
+@each_script
+def test_every_room_holds_the_same_names(path: Path) -> None:
+    tier, name = path.parent.name, path.stem
+    for room in (
+        f"book/{tier}/{name}.md",
+        f"book/{tier}/index.md",
+        f"book/figures/{tier}/{name}.py",
+        f"book/back/solutions/{name}.md",
+        f"tests/{tier}/test_{name}.py",
+    ):
+        assert (ROOT / room).is_file(), f"scripts/{tier}/{name}.py needs {room}"
+
+
+@each_script
+def test_lines_fit_the_printed_page(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert text.isascii(), f"{path.name} holds characters beyond ASCII"
+    assert "\t" not in text and "\r" not in text
+    wide = [n for n, line in enumerate(text.split("\n"), 1) if len(line) > WIDTH]
+    assert not wide, f"{path.name} has lines over {WIDTH} columns: {wide}"
+
+
+@each_script
+def test_imports_only_the_standard_library(path: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="ascii"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add((node.module or "").split(".")[0])
+    assert imported <= sys.stdlib_module_names, imported - sys.stdlib_module_names
+
+
+@each_script
+def test_anatomy(path: Path) -> None:
+    """Docstring, SEED, main() and its guard; no command line."""
+    text = path.read_text(encoding="ascii")
+    tree = ast.parse(text)
+    assert ast.get_docstring(tree), f"{path.name} has no docstring"
+    constants = [
+        t.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for t in node.targets
+        if isinstance(t, ast.Name)
+    ]
+    assert "SEED" in constants, f"{path.name} has no SEED among its settings"
+    assert any(isinstance(n, ast.FunctionDef) and n.name == "main" for n in tree.body)
+    assert text.endswith('if __name__ == "__main__":\n    main()\n')
+    assert "argparse" not in text and "sys.argv" not in text
+
+
+@each_script
+def test_sections_are_unique_and_fit_a_page(path: Path) -> None:
+    sections = cut(path.read_text(encoding="ascii"), path)
+    long = [
+        (s.title, s.text.strip().count("\n") + 1)
+        for s in sections
+        if s.text.strip().count("\n") >= PAGE
+    ]
+    assert not long, f"sections of {path.name} over {PAGE} lines: {long}"
+
+
+def test_the_same_title_means_the_same_text() -> None:
+    home: dict[str, tuple[str, str]] = {}
+    ordinary = {"Docstring", "Imports", "Settings", "Data", "Training", "Main"}
+    for path in SCRIPTS:
+        for section in cut(path.read_text(encoding="ascii"), path):
+            if section.title in ordinary:
+                continue
+            name, text = home.setdefault(section.title, (path.stem, section.text.rstrip()))
+            assert text == section.text.rstrip(), (
+                f"section {section.title!r} of {path.stem} differs from the one in {name}: "
+                "make them equal or give one a title of its own"
+            )
+
+
+@each_script
+def test_docstring_examples_are_true(path: Path) -> None:
+    found = examples(path)
+    assert found, f"{path.name} has no example of the form `call(...) -> result`"
+    names = vars(load(path))
+    for call, result in found:
+        assert eval(call, names) == ast.literal_eval(result), f"{path.name}: {call} -> {result}"
+
+
+@each_script
+def test_loading_a_script_prints_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    load(path)
+    assert capsys.readouterr().out == ""
+
+
+def test_nothing_names_this_machine() -> None:
+    folders = ("book", "recorder", "scripts", "tests", ".ci", ".github")
+    files = [p for f in folders for p in (ROOT / f).rglob("*") if p.is_file()]
+    files += [p for p in ROOT.iterdir() if p.is_file()]
+    told = (str(ROOT.parent) + "/", "x-" + "checked", "files.python" + "hosted")
+    for path in files:
+        if path.suffix in {".md", ".py", ".toml", ".bib", ".lock", ".yml", ".sh", ""}:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            found = [word for word in told if word in text]
+            assert not found, f"{path.relative_to(ROOT)} holds {found}"
