@@ -1,0 +1,162 @@
+"""The whole book as it was built: `make book` comes first (`make test` sees to it)."""
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pikepdf
+import pypdfium2
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parent.parent
+HTML = ROOT / "build" / "html"
+PDF = ROOT / "build" / "no-magic.pdf"
+SCRIPTS = sorted((ROOT / "scripts").glob("[0-9]*/*.py"))
+LOADERS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
+
+each_script = pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[Path, BeautifulSoup]:
+    """Every page of the HTML book, parsed."""
+    found = {
+        p: BeautifulSoup(p.read_text(encoding="utf-8"), "html.parser")
+        for p in HTML.rglob("*.html")
+        if "_static" not in p.parts
+    }
+    assert found, "build/html holds no page: run `make html`"
+    return found
+
+
+@pytest.fixture(scope="module")
+def pdf_text() -> str:
+    """The text of the PDF, page after page."""
+    with pypdfium2.PdfDocument(PDF) as document:
+        return "\f".join(page.get_textpage().get_text_bounded() for page in document)
+
+
+def squeeze(text: str) -> str:
+    """The text without white space, to compare what two extractors lay out differently."""
+    return re.sub(r"\s+", "", text)
+
+
+# --- HTML
+def test_every_link_and_fragment_resolves(pages: dict[Path, BeautifulSoup]) -> None:
+    anchors = {
+        page: {tag["id"] for tag in soup.find_all(id=True)} | {""} for page, soup in pages.items()
+    }
+    broken = []
+    for page, soup in pages.items():
+        for link in soup.find_all("a", href=True):
+            url = urlsplit(link["href"])
+            if url.scheme or url.netloc:
+                continue
+            target = (page.parent / unquote(url.path)).resolve() if url.path else page
+            if not target.is_file():
+                broken.append(f"{page.name}: {link['href']}")
+            elif target in anchors and unquote(url.fragment) not in anchors[target]:
+                broken.append(f"{page.name}: {link['href']} has no such place")
+    assert not broken, broken
+
+
+def test_no_page_asks_anybody_for_anything(pages: dict[Path, BeautifulSoup]) -> None:
+    asked = [
+        f"{page.name}: {tag[attribute]}"
+        for page, soup in pages.items()
+        for name, attribute in LOADERS.items()
+        for tag in soup.find_all(name)
+        if urlsplit(tag.get(attribute, "")).netloc
+    ]
+    for sheet in HTML.rglob("*.css"):
+        for url in re.findall(r"url\(\s*[\"']?(https?:[^)\"']+)", sheet.read_text("utf-8")):
+            asked.append(f"{sheet.name}: {url}")
+    assert not asked, asked
+
+
+def test_every_image_says_what_it_shows(pages: dict[Path, BeautifulSoup]) -> None:
+    mute = [
+        f"{page.name}: {img['src']}"
+        for page, soup in pages.items()
+        for img in soup.find_all("img")
+        if not img.get("alt", "").strip()
+    ]
+    assert not mute, mute
+
+
+@each_script
+def test_a_chapter_page_holds_its_whole_script_or_says_where(
+    path: Path, pages: dict[Path, BeautifulSoup]
+) -> None:
+    soup = pages[HTML / path.parent.name / f"{path.stem}.html"]
+    shown = "".join(pre.get_text() for pre in soup.find_all("pre"))
+    main = path.read_text(encoding="ascii").rpartition("\ndef main():")[2].strip()
+    assert squeeze(main) in squeeze(re.sub(r"^ *\d+", "", shown, flags=re.M))
+
+
+@each_script
+def test_a_chapter_page_holds_its_run(path: Path, pages: dict[Path, BeautifulSoup]) -> None:
+    run = (ROOT / "build" / "runs" / path.parent.name / f"{path.stem}.txt").read_text("utf-8")
+    soup = pages[HTML / path.parent.name / f"{path.stem}.html"]
+    assert any(squeeze(run) in squeeze(pre.get_text()) for pre in soup.find_all("pre"))
+
+
+# --- PDF
+def test_fonts_are_embedded() -> None:
+    bare = set()
+    with pikepdf.open(PDF) as pdf:
+        for font in pdf.objects:
+            if not isinstance(font, pikepdf.Dictionary) or font.get("/Type") != "/Font":
+                continue
+            inner = font.get("/DescendantFonts", [font])[0]
+            descriptor = inner.get("/FontDescriptor", {})
+            files = ("/FontFile", "/FontFile2", "/FontFile3")
+            if inner.get("/Subtype") != "/Type3" and not any(f in descriptor for f in files):
+                bare.add(str(inner.get("/BaseFont")))
+    assert not bare, f"not embedded: {bare}"
+
+
+def test_outline_names_every_chapter() -> None:
+    with pikepdf.open(PDF) as pdf, pdf.open_outline() as outline:
+        titles = []
+        open_items = list(outline.root)
+        while open_items:
+            item = open_items.pop()
+            titles.append(str(item.title))
+            open_items.extend(item.children)
+    for path in SCRIPTS:
+        chapter = (ROOT / "book" / path.parent.name / f"{path.stem}.md").read_text("utf-8")
+        title = re.search(r"^# (.+)$", chapter, re.M)[1].replace("`", "")
+        assert any(title in t for t in titles), f"no bookmark {title!r} in {titles}"
+
+
+def test_every_reference_is_resolved(pdf_text: str) -> None:
+    assert "??" not in pdf_text
+    assert "[?]" not in pdf_text
+
+
+def test_the_pdf_describes_itself() -> None:
+    with pikepdf.open(PDF) as pdf:
+        assert len(pdf.pages) > 30
+        assert str(pdf.docinfo["/Title"]).startswith("No Magic")
+        assert str(pdf.Root.Lang) == "en"
+
+
+@each_script
+def test_the_run_can_be_read_from_the_pdf(path: Path, pdf_text: str) -> None:
+    """Each line of the transcript stands in the PDF on one line: nothing wraps, no glyph is lost."""
+    run = (ROOT / "build" / "runs" / path.parent.name / f"{path.stem}.txt").read_text("utf-8")
+    lines = {squeeze(line) for line in pdf_text.splitlines()}
+    missing = [line for line in run.splitlines() if squeeze(line) not in lines | {""}]
+    assert not missing, missing
+
+
+# --- Records
+@each_script
+def test_the_record_vouches_for_the_run(path: Path) -> None:
+    record = ROOT / "build" / "runs" / path.parent.name / f"{path.stem}.json"
+    fields = json.loads(record.read_text("utf-8"))
+    assert fields["exit_status"] == 0
+    assert fields["user_seconds"] > 0 and fields["peak_memory"] > 0
