@@ -29,7 +29,7 @@ def locked() -> Iterator[None]:
 
 
 def sphinx(builder: str) -> None:
-    """Run one Sphinx builder with every warning an error; exits with Sphinx's status if it fails."""
+    """Run one Sphinx builder, every warning an error; exit with its status if it fails."""
     out, trees = BUILD / builder, BUILD / "doctrees" / builder
     unfinished = BUILD / f".{builder}-unfinished"
     if unfinished.exists():

@@ -146,7 +146,7 @@ def test_the_pdf_describes_itself() -> None:
 
 @each_script
 def test_the_run_can_be_read_from_the_pdf(path: Path, pdf_text: str) -> None:
-    """Each line of the transcript stands in the PDF on one line: nothing wraps, no glyph is lost."""
+    """Each line of the transcript is a line of the PDF: nothing wraps, no glyph is lost."""
     run = (ROOT / "build" / "runs" / path.parent.name / f"{path.stem}.txt").read_text("utf-8")
     lines = {squeeze(line) for line in pdf_text.splitlines()}
     missing = [line for line in run.splitlines() if squeeze(line) not in lines | {""}]

@@ -1,4 +1,4 @@
-"""A script prints the same bytes on every run: each is run again and compared with its transcript."""
+"""A script prints the same bytes on every run: a second run equals the transcript."""
 
 import os
 import subprocess
