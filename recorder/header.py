@@ -1,0 +1,172 @@
+"""Read the front matter of a chapter: its facts and its experiments."""
+
+import ast
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from recorder.errors import BookError
+from recorder.layout import shown
+
+FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
+FACT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+EXPERIMENT_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+CONSTANT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """New values for constants of the chapter's script, and the facts of that run."""
+
+    set: dict[str, Any]
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a chapter's front matter declares: facts are name -> pattern."""
+
+    facts: dict[str, str] = field(default_factory=dict)
+    experiments: dict[str, Experiment] = field(default_factory=dict)
+
+
+def read(path: Path) -> Header:
+    """The header of the chapter at `path`. Raises BookError naming the file and the remedy."""
+    return parse(path.read_text(encoding="utf-8"), path)
+
+
+def parse(text: str, path: Path) -> Header:
+    """The header of a chapter's text, empty when it has no front matter; `path` is for messages."""
+    found = FRONT_MATTER.match(text)
+    if not found:
+        if text.startswith("---"):
+            raise BookError(f"{shown(path)}: the header is never closed; end it with a line '---'.")
+        return Header()
+    try:
+        data = yaml.load("\n" + found[1], _Loader)  # "\n": line numbers as in the file
+        fields = _mapping(data, "the header", {"facts", "experiments"})
+        header = Header(
+            facts=_facts(fields.get("facts"), "facts"),
+            experiments=_experiments(fields.get("experiments")),
+        )
+        _refuse_shared_names(header)
+    except yaml.YAMLError as error:
+        raise BookError(f"{shown(path)}: the header is not YAML: {_located(error)}.") from error
+    except ValueError as error:
+        raise BookError(f"{shown(path)}: {error}.") from error
+    return header
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its two traps: doubled keys are errors, and 1e-3 is a number."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if str(key.value) in seen:
+                line = key.start_mark.line + 1
+                raise ValueError(f"'{key.value}' stands twice in the header (line {line})")
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def _located(error: yaml.YAMLError) -> str:
+    """One line of a YAML error, with its line in the file when it has one."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"{error.problem} at line {error.problem_mark.line + 1}"
+    return str(error).replace("\n", " ")
+
+
+def _mapping(data: object, what: str, allowed: set[str] | None = None) -> dict[str, Any]:
+    """`data` as a mapping, {} for nothing at all; its keys are strings, all of them `allowed`."""
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ValueError(f"{what} must be a mapping of names, not {data!r}")
+    for key in data:
+        if allowed is not None and key not in allowed:
+            raise ValueError(f"{what} has an unknown key '{key}'; it may have {_list(allowed)}")
+    return data
+
+
+def _list(names: set[str]) -> str:
+    return " and ".join(f"'{name}'" for name in sorted(names))
+
+
+def _named(data: object, what: str, shape: re.Pattern[str]) -> dict[str, Any]:
+    """`data` as a mapping whose every key has the shape of a name."""
+    mapping = _mapping(data, what)
+    for name in mapping:
+        if not isinstance(name, str) or not shape.fullmatch(name):
+            raise ValueError(f"'{name}' in {what} is no name; a name there matches {shape.pattern}")
+    return mapping
+
+
+def _facts(data: object, what: str) -> dict[str, str]:
+    facts = _named(data, what, FACT_NAME)
+    for name, pattern in facts.items():
+        _check_pattern(name, pattern)
+    return facts
+
+
+def _check_pattern(name: str, pattern: object) -> None:
+    if not isinstance(pattern, str):
+        raise ValueError(f"the fact '{name}' must be a pattern in quotes, not {pattern!r}")
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"the fact '{name}' is no regular expression: {error}") from error
+    if groups != 1:
+        raise ValueError(
+            f"the pattern of the fact '{name}' has {groups} groups; "
+            "put exactly one, (...), around the value and write (?:...) for others"
+        )
+
+
+def _experiments(data: object) -> dict[str, Experiment]:
+    experiments = _named(data, "experiments", EXPERIMENT_NAME)
+    return {name: _experiment(name, body) for name, body in experiments.items()}
+
+
+def _experiment(name: str, data: object) -> Experiment:
+    what = f"the experiment '{name}'"
+    body = _mapping(data, what, {"set", "facts"})
+    values = _named(body.get("set"), f"'set' of {what}", CONSTANT_NAME)
+    if not values:
+        raise ValueError(f"{what} sets no constant; give it set: {{NAME: value}}")
+    for constant, value in values.items():
+        if not _is_literal(value):
+            raise ValueError(f"{what} sets {constant} to {value!r}, which is no plain literal")
+    return Experiment(set=values, facts=_facts(body.get("facts"), f"'facts' of {what}"))
+
+
+def _is_literal(value: object) -> bool:
+    """Whether Python source can say `value`: numbers that are finite, strings, lists, None."""
+    try:
+        return bool(ast.literal_eval(repr(value)) == value)
+    except (ValueError, SyntaxError):
+        return False
+
+
+def _refuse_shared_names(header: Header) -> None:
+    """One name, one value: a chapter's prose names a fact without naming its run."""
+    owners = dict.fromkeys(header.facts, "the main run")
+    for experiment, body in header.experiments.items():
+        for name in body.facts:
+            if name in owners:
+                raise ValueError(
+                    f"the fact '{name}' is defined by {owners[name]} and again by "
+                    f"the experiment '{experiment}'; rename one"
+                )
+            owners[name] = f"the experiment '{experiment}'"
