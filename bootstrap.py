@@ -69,7 +69,7 @@ def explain(output):
         return "the disk is full: make room and run make again."
     if "DO NOT MATCH THE HASHES" in output:
         return (
-            f"a package differs from the one the lock file names, nothing is installed:\n{output}"
+            f"a package differs from the one the lock file names; nothing was installed:\n{output}"
         )
     if any(word in output for word in OFFLINE):
         return "the Python package index does not answer: connect to the network, run make again."
@@ -78,9 +78,7 @@ def explain(output):
 
 def call(*command):
     """(succeeded, output) of a command."""
-    result = subprocess.run(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True
-    )
+    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return result.returncode == 0, result.stdout
 
 
