@@ -1,0 +1,241 @@
+"""The figures' driver: what it draws, when, and what it says when it cannot."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from book.figures import draw, style
+
+MODULE = r'''
+from matplotlib import pyplot as plt
+from book.figures import style
+
+
+def learning_curve(run):
+    figure, ax = plt.subplots()
+    steps, losses = zip(*run.rows(r"step +(\d+) \| loss (\S+)"))
+    ax.plot(steps, losses, color=style.ACCENT, label="loss")
+    style.name_lines(ax)
+    return figure
+
+
+def idea(run):
+    figure, ax = style.diagram(1.0)
+    style.arrow(ax, style.box(ax, 1, 0.5, "$W$"), style.box(ax, 3, 0.5, "loss"), "$\theta$")
+    return figure
+
+
+def _helper(run):
+    return 1 / 0
+
+
+def helper(values):
+    return 1 / 0
+'''
+
+
+class Book:
+    """A book of one chapter, 01-first/tiny, with its recorded run."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.module = root / "book/figures/01-first/tiny.py"
+        self.made = root / "build/figures/01-first"
+        self.module.parent.mkdir(parents=True)
+        self.write(MODULE)
+        self.print("step 1 | loss 2.5\nstep 2 | loss 1.5\n")
+
+    def write(self, source: str) -> None:
+        self.module.write_text(source)
+
+    def print(self, text: str, name: str = "tiny", **record: object) -> None:
+        path = self.root / f"build/runs/01-first/{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        record["transcript_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+        path.with_suffix(".json").write_text(json.dumps(record))
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.made.glob("*")) if self.made.exists() else []
+
+    def bytes(self) -> dict[str, bytes]:
+        return {name: (self.made / name).read_bytes() for name in self.names()}
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Book:
+    return Book(tmp_path)
+
+
+@pytest.fixture
+def run(book: Book, capsys: pytest.CaptureFixture[str]) -> Run:
+    def go(*arguments: str) -> tuple[int, str, str]:
+        status = draw.main(list(arguments), book.root)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return go
+
+
+def test_every_function_of_a_run_is_drawn_for_screen_and_print(book: Book, run: Run) -> None:
+    status, out, err = run()
+    assert (status, err) == (0, "")
+    assert out.split() == ["drawn:", "01-first/tiny-learning-curve", "drawn:", "01-first/tiny-idea"]
+    assert book.names() == [
+        "tiny-idea-dark.svg",
+        "tiny-idea.pdf",
+        "tiny-idea.svg",
+        "tiny-learning-curve-dark.svg",
+        "tiny-learning-curve.pdf",
+        "tiny-learning-curve.svg",
+        "tiny.json",
+    ]
+    light, dark = (
+        (book.made / f"tiny-learning-curve{kind}.svg").read_text().lower() for kind in ("", "-dark")
+    )
+    assert str(style.LIGHT["ACCENT"]).lower() in light and str(style.DARK["INK"]).lower() in dark
+    assert str(style.LIGHT["ACCENT"]).lower() not in dark
+
+
+def test_the_same_inputs_give_the_same_bytes(book: Book, run: Run) -> None:
+    run()
+    first = book.bytes()
+    for path in book.made.iterdir():
+        path.unlink()
+    run()
+    assert book.bytes() == first
+
+
+def test_nothing_is_drawn_twice(book: Book, run: Run) -> None:
+    run()
+    assert run() == (0, "figures: up to date\n", "")
+
+
+def test_a_new_transcript_redraws_what_read_it(book: Book, run: Run) -> None:
+    run()
+    book.print("step 1 | loss 2.5\nstep 2 | loss 1.25\n")
+    assert run()[1] == "drawn: 01-first/tiny-learning-curve\n"
+
+
+def test_a_new_record_redraws_nothing_that_read_the_text_alone(book: Book, run: Run) -> None:
+    run()
+    book.print("step 1 | loss 2.5\nstep 2 | loss 1.5\n", date="tomorrow")
+    assert run()[1] == "figures: up to date\n"
+
+
+def test_an_edited_module_redraws_all(book: Book, run: Run) -> None:
+    run()
+    book.write(MODULE.replace("style.diagram(1.0)", "style.diagram(1.5)"))
+    assert run()[1].count("drawn") == 2
+
+
+@pytest.mark.parametrize("name", ["tiny-idea.pdf", "tiny-idea-dark.svg"])
+def test_a_figure_removed_or_cut_short_is_drawn_again(book: Book, run: Run, name: str) -> None:
+    run()
+    (book.made / name).unlink()
+    assert run()[1] == "drawn: 01-first/tiny-idea\n"
+    (book.made / name).write_text("half")
+    assert run()[1] == "drawn: 01-first/tiny-idea\n"
+
+
+def test_orphans_go(book: Book, run: Run) -> None:
+    run()
+    (book.made / "tiny-old.svg").write_text("<svg/>")
+    scratch, old = book.made / ".tiny-idea.svg.1", book.made / ".tiny-idea.svg.2"
+    for path in (scratch, old):
+        path.write_text("half")
+    os.utime(old, (time.time() - 3600,) * 2)
+    book.write(MODULE.replace("def idea", "def thought"))
+    run()
+    assert "tiny-thought.svg" in book.names() and "tiny-idea.svg" not in book.names()
+    assert "tiny-old.svg" not in book.names()
+    assert scratch.exists() and not old.exists()
+    book.module.unlink()
+    run()
+    assert [name for name in book.names() if not name.startswith(".")] == []
+
+
+def test_an_idea_needs_no_transcript(book: Book, run: Run) -> None:
+    (book.root / "build/runs/01-first/tiny.txt").unlink()
+    status, out, err = run()
+    assert status == 1 and out == "drawn: 01-first/tiny-idea\n"
+    assert err.startswith("error: book/figures/01-first/tiny.py, learning_curve: ")
+    assert "make runs" in err and err.count("\n") == 1
+
+
+def test_an_experiment_is_an_input_too(book: Book, run: Run) -> None:
+    book.write(MODULE.replace("run.rows", 'run.experiment("no-mask").rows'))
+    status, _, err = run()
+    assert status == 1 and "no-mask" in err
+    book.print("step 1 | loss 3\nstep 2 | loss 2\n", "tiny--no-mask")
+    assert run()[1] == "drawn: 01-first/tiny-learning-curve\n"
+    book.print("step 1 | loss 3\nstep 2 | loss 2.5\n", "tiny--no-mask")
+    assert run()[1] == "drawn: 01-first/tiny-learning-curve\n"
+
+
+@pytest.mark.parametrize(
+    "old, new, cause",
+    [
+        ("step +", "epoch +", "matches nothing"),
+        ("    return figure\n", "", "returned NoneType where a matplotlib Figure is wanted"),
+        ("plt.subplots()", "plt.subplots(1 / 0)", "line 7: ZeroDivisionError"),
+        ('label="loss"', 'label="\u4e00"', "missing from font"),
+        ("from matplotlib", "import sphinx\nfrom matplotlib", "line 2 imports sphinx"),
+        ("def learning_curve(run):", "def learning_curve(run:", "line 6 is not Python"),
+        ("(run)", "(walk)", "no public function takes `run`"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told_in_one_line(
+    book: Book, run: Run, old: str, new: str, cause: str
+) -> None:
+    run()
+    before = book.bytes()
+    book.write(MODULE.replace(old, new))
+    status, _, err = run()
+    first = err.splitlines()[0]
+    assert status == 1
+    assert first.startswith("error: book/figures/01-first/tiny.py") and cause in first
+    after = book.bytes()
+    name = "tiny-learning-curve.svg"
+    assert after[name] == before[name]  # the last good one stays ...
+    assert run()[0] == 1  # ... and stays stale
+    book.write(MODULE)
+    assert run()[0] == 0
+
+
+def test_an_unknown_name_is_refused(book: Book, run: Run) -> None:
+    said = "no book/figures/01-first/tinny.py; there are: 01-first/tiny\n"
+    assert run("01-first/tinny") == (1, "", said)
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("colours", [style.LIGHT, style.DARK], ids=["light", "dark"])
+def test_text_and_lines_stand_out_from_the_page(colours: dict[str, str]) -> None:
+    def contrast(name: str) -> float:
+        a, b = sorted([luminance(name), luminance(colours["PAPER"])])
+        return (b + 0.05) / (a + 0.05)
+
+    assert all(contrast(colours[name]) >= 4.5 for name in ("INK", "ACCENT", "RUST", "GREY"))
+    assert all(contrast(colour) >= 2.2 for colour in colours["SERIES"])
+    grey = sorted(luminance(colour) for colour in colours["SERIES"])
+    assert len(set(grey)) == len(style.DASHES) == len(style.MARKERS)
+
+
+def test_two_chapters_are_drawn_side_by_side(book: Book, run: Run) -> None:
+    book.module.with_name("other.py").write_text(MODULE.partition("def idea")[0])
+    status, out, err = run()
+    assert (status, out.count("drawn: 01-first/tiny-")) == (1, 2)
+    assert "other.py, learning_curve" in err and "make runs" in err
