@@ -1,8 +1,7 @@
 """Print what the scripts and the builds cost: `make bench`.
 
 Seconds are of user CPU time, all processes of a command together; wall-clock seconds stand beside
-them.
-Builds are timed in a copy of the working tree, so nothing of it is touched.
+them. Builds are timed in a copy of the working tree, so nothing of it is touched.
 """
 
 import json

@@ -1,0 +1,49 @@
+"""A build that was cut short, or ended in a warning, never passes for a good one."""
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from book import build
+
+
+@pytest.fixture
+def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A book of one page; build.ROOT and build.BUILD point at it."""
+    source = tmp_path / "book"
+    source.mkdir()
+    (source / "conf.py").write_text("project = 'Small'\n")
+    (source / "index.rst").write_text("Small\n=====\n\nA page.\n")
+    (tmp_path / "build").mkdir()
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "BUILD", tmp_path / "build")
+    return tmp_path
+
+
+def test_a_good_build_leaves_no_marker(book: Path) -> None:
+    build.sphinx("html")
+    assert "A page." in (book / "build" / "html" / "index.html").read_text()
+    assert not list((book / "build").glob(".*unfinished"))
+
+
+def test_a_warning_fails_this_build_and_the_next(book: Path) -> None:
+    (book / "book" / "index.rst").write_text("Small\n=====\n\nSee :doc:`nowhere`.\n")
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            build.sphinx("html")
+
+
+def test_a_page_left_by_a_killed_build_is_made_again(book: Path) -> None:
+    build.sphinx("html")
+    page = book / "build" / "html" / "index.html"
+    page.write_text("<p>half a pa")
+    (book / "build" / ".html-unfinished").touch()  # what a killed build leaves
+    build.sphinx("html")
+    assert "A page." in page.read_text()
+
+
+def test_one_build_at_a_time(book: Path) -> None:
+    with build.locked(), (book / "build" / ".lock").open("w") as other:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
