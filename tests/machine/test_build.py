@@ -44,6 +44,9 @@ def test_a_page_left_by_a_killed_build_is_made_again(book: Path) -> None:
 
 
 def test_one_build_at_a_time(book: Path) -> None:
-    with build.locked(), (book / "build" / ".lock").open("w") as other:
-        with pytest.raises(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (
+        build.locked(),
+        (book / "build" / ".lock").open("w") as other,
+        pytest.raises(BlockingIOError),
+    ):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
