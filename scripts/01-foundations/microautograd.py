@@ -332,10 +332,10 @@ class Adam:
 
 # === One network, twice ===
 def first_weights():
-    """Three matrices, scaled so that layers neither grow nor shrink much.
-
-    W2 starts small: what it computes is added to what it read.
-    """
+    """Three matrices, each of outputs by inputs."""
+    # Variance 1/inputs keeps a sum of that many terms as large as one of
+    # them; 2/inputs makes up for the half that relu cuts away. W2 starts
+    # smaller, because what it computes is added to what it was given.
     draw = random.Random(SEED + 1).gauss
     return [[[SPREAD * draw(0.0, sqrt(gain / n_in)) for _ in range(n_in)]
              for _ in range(n_out)] for n_out, n_in, gain in
@@ -343,9 +343,10 @@ def first_weights():
 
 
 def tape_logits(digits, w1, w2, w3):
-    """[n][65] to [n][10]; each round adds to what it was given."""
+    """[n][65] to [n][10], through layers of [n][32]."""
     hidden = relu(times(Node([inputs for inputs, _ in digits]), w1))
     for _ in range(ROUNDS):
+        # hidden is used twice here, w2 once in each round
         hidden = plus(hidden, relu(times(hidden, w2)))
     return times(hidden, w3)
 
@@ -362,7 +363,7 @@ def dot(a, b):
 
 
 def scalar_loss(digits, w1, w2, w3):
-    """tape_loss with a Value for every number."""
+    """The loss of tape_loss, with one Value for every number in it."""
     losses = []
     for inputs, label in digits:
         row = [Value(v) for v in inputs]
@@ -396,11 +397,15 @@ def tape_step(digits):
     loss = tape_loss(digits, weights)
     recorded = len(TAPE)
     backward(loss)
-    return [node.grad for node in weights], recorded
+    return [node.grad or [[0.0] * len(row) for row in node.value]
+            for node in weights], recorded
 
 
 def count_paths(order):
-    """In how many ways one can walk from the root to some leaf."""
+    """In how many ways one can walk from the root to some leaf.
+
+    The chain rule, written out, has one product for each of these walks.
+    """
     ways = dict.fromkeys(order, 0)
     ways[order[-1]] = 1
     for value in reversed(order):
@@ -420,6 +425,7 @@ def compare(digits):
     print(f"seconds, scalar graph over tape: {ratio:.0f}", file=sys.stderr)
 
     leaves = flat(weights)
+    # a leaf has no parents; an edge is one multiply-add of pull_back
     operations = sum(1 for value in order if value.parents)
     edges = sum(len(value.parents) for value in order)
     print(f"scalar graph | operations {operations:,} | edges {edges:,} | "
@@ -428,6 +434,7 @@ def compare(digits):
     worst = max(abs(leaf.grad - g) for leaf, g in zip(leaves, flat(gradient)))
     print(f"gradients of the two | largest difference {worst:.1e}")
 
+    # a gradient g gives the slope along any direction d as g.d
     draw = random.Random(SEED + 3).gauss
     change = {leaf: draw(0.0, 1.0) for leaf in leaves}
     pushed = push_forward(order, change)
@@ -481,6 +488,7 @@ def train(digits, held_out, name):
     """Print a learning curve."""
     digits, shuffle = list(digits), random.Random(SEED + 2).shuffle
     weights = [Node(rows) for rows in first_weights()]
+    # a last, shorter batch is left out; its digits return shuffled
     optimizer, batches = Adam(weights), len(digits) // BATCH
     for epoch in range(1, EPOCHS + 1):
         shuffle(digits)
@@ -548,6 +556,7 @@ def nearest_first(root):
 # --- Compare with the true gradient ---
 def cosine(a, b):
     """cosine([3.0, 4.0], [4.0, 3.0]) -> 0.96"""
+    # 1 where they point the same way, 0 where they are at right angles
     lengths = sqrt(sum(map(mul, a, a)) * sum(map(mul, b, b)))
     return sum(map(mul, a, b)) / lengths if lengths else 0.0
 
