@@ -1,6 +1,6 @@
 """Read the front matter of a chapter: its facts and its experiments."""
 
-import ast
+import json
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -152,10 +152,10 @@ def _experiment(name: str, data: object) -> Experiment:
 
 
 def _is_literal(value: object) -> bool:
-    """Whether Python source can say `value`: numbers that are finite, strings, lists, None."""
+    """Whether JSON, and so the record, can say `value`: no date, no infinity, no numbered key."""
     try:
-        return bool(ast.literal_eval(repr(value)) == value)
-    except (ValueError, SyntaxError):
+        return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
+    except (ValueError, TypeError):
         return False
 
 

@@ -1,0 +1,55 @@
+"""`python -m recorder`: make the transcripts that are missing or stale."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from recorder.cache import Cache, user_folder
+from recorder.child import LIMITS, Limits
+from recorder.errors import BookError
+from recorder.layout import ROOT
+from recorder.progress import Progress
+from recorder.run import Recorder
+
+
+def main(arguments: Sequence[str], root: Path = ROOT, limits: Limits = LIMITS) -> int:
+    """The exit status: 0 when every wanted transcript is fresh, 130 after Ctrl-C, else 1."""
+    parser = argparse.ArgumentParser(
+        prog="python -m recorder",
+        description="Run every script, and every experiment of its chapter, whose transcript in "
+        "build/runs is missing or stale. A run is stale when its script, its data, its new "
+        "constants, Python or the platform have changed.",
+        epilog="Finished runs are also kept in the user's cache folder (XDG_CACHE_HOME, or "
+        "~/.cache), and taken from there. With FRESH=1 in the environment they are not.",
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="TIER/NAME",
+        help="only this script and its experiments, such as 01-foundations/microgpt",
+    )
+    names = parser.parse_args(arguments).names
+    cache = Cache(user_folder(), reading=os.environ.get("FRESH") != "1")
+    try:
+        failures = Recorder(root, cache, Progress(Console()), limits).bring_up_to_date(names)
+    except BookError as error:
+        return _fail(str(error))
+    except OSError as error:
+        return _fail(f"The recorder cannot go on: {error}.")
+    except KeyboardInterrupt:
+        print("Interrupted; what had finished is kept.", file=sys.stderr)
+        return 130
+    return _fail("\n".join(map(str, failures))) if failures else 0
+
+
+def _fail(message: str) -> int:
+    print(message, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,33 @@
+"""The shipped data, as scripts/data/SHA256SUMS vouches for it."""
+
+import hashlib
+from pathlib import Path
+
+from recorder.errors import BookError
+
+FOLDER = "scripts/data"
+SUMS = "SHA256SUMS"
+
+
+def sha256(content: bytes) -> str:
+    """The SHA-256 of some bytes, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def verified(root: Path) -> dict[str, str]:
+    """The SHA-256 of every data file by its path from `root`, {} for a book without data.
+
+    Raises BookError naming the file that is missing or altered, and its expected SHA-256.
+    """
+    listing = root / FOLDER / SUMS
+    if not listing.exists():
+        return {}
+    lines = listing.read_text(encoding="ascii").splitlines()
+    sums = {f"{FOLDER}/{name}": digest for digest, name in (line.split() for line in lines)}
+    for path, digest in sums.items():
+        file = root / path
+        if not file.exists():
+            raise BookError(f"{path} is missing; put back the file with SHA-256 {digest}.")
+        if sha256(file.read_bytes()) != digest:
+            raise BookError(f"{path} is altered; put back the file with SHA-256 {digest}.")
+    return sums

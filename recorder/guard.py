@@ -1,0 +1,227 @@
+"""Run one script under watch: `python -P -s -S -B -X utf8 guard.py JOB`, by the recorder alone.
+
+The script runs as __main__ from its true path, with new values for some of its constants, and
+may do no more than read scripts/data and print. An audit hook refuses the rest, and tells the
+recorder beside the script's back, so that no `except` in the script can hide it. This keeps
+honest scripts honest; it is no prison for hostile ones.
+
+This file stands alone: the script's interpreter has nothing but the standard library.
+"""
+
+import _thread
+import ast
+import json
+import os
+import resource
+import signal
+import sys
+import types
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+FORMAT = 1  # raised when a change here may change what a script prints: every run is stale then
+
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+CHANGES = {
+    *("os.chflags", "os.chmod", "os.chown", "os.link", "os.mkdir", "os.remove", "os.removexattr"),
+    *("os.rename", "os.rmdir", "os.setxattr", "os.symlink", "os.truncate", "os.utime"),
+    "sqlite3.connect",
+}
+PROCESSES = {
+    *("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"),
+    *("pty.spawn", "subprocess.Popen"),
+}
+
+Tell = Callable[..., None]
+
+
+class Refused(BaseException):
+    """A script did what no script may do. Not an Exception: `except Exception` lets it pass."""
+
+
+def main(job: dict[str, Any]) -> None:
+    """Run job["script"]; the other keys are set where recorder.child starts this file."""
+    script, name = job["script"], job["name"]
+    _thread.start_new_thread(_end_with_recorder, (job["alive"],))
+    _limit(job["memory"], job["output"])
+    tell = _teller(job["report"])
+    signal.signal(signal.SIGTERM, lambda _, frame: _end_late(tell, _line(_frames(frame), script)))
+    module = types.ModuleType("__main__")
+    module.__file__ = script
+    sys.modules["__main__"], sys.argv = module, [script]
+    try:
+        tree = ast.parse(Path(script).read_bytes(), script)
+        override(tree, job["set"], name)
+        code = compile(tree, script, "exec", dont_inherit=True)
+        _watch(script, job["data"], tell)
+        exec(code, vars(module))
+        sys.stdout.flush()
+    except BaseException as error:
+        tell(error=type(error).__name__, line=_error_line(error, script))
+        if isinstance(error, SystemExit):
+            raise
+        if not isinstance(error, Refused):  # the recorder tells of a refusal itself
+            own = error.with_traceback(_own_traceback(error, script))
+            sys.excepthook(type(own), own, own.__traceback__)
+        sys.exit(1)
+
+
+def constants(tree: ast.Module) -> dict[str, ast.Assign]:
+    """The statements `NAME = literal` at the top level of a script, by name."""
+    found = {}
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)]) if name.isupper():
+                with suppress(ValueError, TypeError):
+                    ast.literal_eval(node.value)
+                    found[name] = node
+    return found
+
+
+def override(tree: ast.Module, values: dict[str, Any], name: str) -> None:
+    """Give constants of a parsed script new values, in place; `name` is for messages.
+
+    Raises SystemExit with a sentence for a constant that the script does not have, or a value
+    of another type than the script's own (an int serves as float, a list as tuple).
+    """
+    known = constants(tree)
+    for constant, value in values.items():
+        if constant not in known:
+            raise SystemExit(
+                f"{name} has no constant {constant} to set; it has {', '.join(known) or 'none'}."
+            )
+        node = known[constant]
+        try:
+            fitted = _fitted(ast.literal_eval(node.value), value)
+        except TypeError as error:
+            raise SystemExit(f"{name} cannot take {constant} = {value!r}: {error}.") from None
+        new = ast.parse(repr(fitted), mode="eval").body
+        for part in ast.walk(new):
+            ast.copy_location(part, node.value)
+        node.value = new
+
+
+def _fitted(old: object, new: object) -> object:
+    """`new` in the type of `old`; raises TypeError where it does not fit."""
+    if type(new) is type(old):
+        return new
+    if type(old) is float and type(new) is int:
+        return float(new)
+    if type(old) is tuple and type(new) is list:
+        return tuple(new)
+    raise TypeError(f"its own value, {old!r}, is of another type")
+
+
+def _watch(script: str, data: str, tell: Tell) -> None:
+    """Refuse from now on all but reading: of the data, the script and Python's own files."""
+    data = os.path.realpath(data)
+    roots = [data, *map(os.path.realpath, (script, __file__, *sys.path))]
+    opened = set()
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if offence := _offence(event, arguments, roots):
+            sentence = f"it tries to {offence}, but a script may only read scripts/data and print"
+            tell(refused=sentence, line=_line(_frames(sys._getframe()), script))
+            raise Refused(sentence)
+        if event == "open" and not isinstance(arguments[0], int):
+            path = os.path.realpath(os.fsdecode(arguments[0]))
+            if _inside(path, [data]) and path not in opened:
+                opened.add(path)
+                tell(opened=os.path.relpath(path, data))
+
+    sys.addaudithook(hook)
+
+
+def _offence(event: str, arguments: tuple[Any, ...], roots: list[str]) -> str | None:
+    """What an audit event does that no script may do, after "tries to"; None for all else."""
+    if event in ("open", "os.listdir", "os.scandir"):
+        path = "." if arguments[0] is None else arguments[0]
+        if isinstance(path, int):  # a file that is open already
+            return None
+        path = os.fsdecode(path)
+        if event == "open" and arguments[2] & WRITING:
+            return f"write {path}"
+        return None if _inside(os.path.realpath(path), roots) else f"read {path}"
+    if event in CHANGES:
+        return f"change files ({event})"
+    if event in PROCESSES or (event == "import" and arguments[0] == "multiprocessing"):
+        return f"start a process ({event})"
+    if event.startswith("socket."):
+        return f"use the network ({event})"
+    if event.startswith("ctypes."):
+        return f"call foreign code ({event})"
+    return None
+
+
+def _inside(path: str, roots: list[str]) -> bool:
+    return any(path == root or path.startswith(root + os.sep) for root in roots)
+
+
+def _limit(memory: int, output: int) -> None:
+    """Bound the address space and the size of each output file, in bytes; no core dumps."""
+    for kind, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_FSIZE, output + 1),  # one byte more: the recorder sees it overflow
+        (resource.RLIMIT_CORE, 0),
+    ):
+        with suppress(ValueError):  # macOS lets no process bound its address space
+            resource.setrlimit(kind, (most, most))
+
+
+def _teller(report: int) -> Tell:
+    """A function that writes its arguments for the recorder, as a line of JSON."""
+
+    def tell(**news: object) -> None:
+        os.write(report, json.dumps(news).encode() + b"\n")
+
+    return tell
+
+
+def _end_with_recorder(alive: int) -> None:
+    """Wait until nobody holds the other end of `alive`: a killed recorder leaves no orphans."""
+    os.read(alive, 1)
+    os._exit(1)
+
+
+def _end_late(tell: Tell, line: int | None) -> None:
+    """The time is up: say where the script is, and stop there and then."""
+    tell(error="late", line=line)
+    os._exit(1)
+
+
+def _frames(frame: types.FrameType | None) -> Iterator[tuple[str, int]]:
+    """File and line of a frame and of those that called it, innermost first."""
+    while frame:
+        yield frame.f_code.co_filename, frame.f_lineno
+        frame = frame.f_back
+
+
+def _line(places: Iterator[tuple[str, int]], script: str) -> int | None:
+    """The first line among `places` that is the script's."""
+    return next((line for file, line in places if file == script), None)
+
+
+def _error_line(error: BaseException, script: str) -> int | None:
+    """The innermost line of the script in which an error arose."""
+    if isinstance(error, SyntaxError) and error.filename == script:
+        return error.lineno
+    places = []
+    traceback = error.__traceback__
+    while traceback:
+        places.append((traceback.tb_frame.f_code.co_filename, traceback.tb_lineno))
+        traceback = traceback.tb_next
+    return _line(reversed(places), script)
+
+
+def _own_traceback(error: BaseException, script: str) -> types.TracebackType | None:
+    """The error's traceback without the frames of this file."""
+    traceback = error.__traceback__
+    while traceback and traceback.tb_frame.f_code.co_filename != script:
+        traceback = traceback.tb_next
+    return traceback
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,129 @@
+"""The JSON record beside each transcript: what went in, what it cost, what it vouches for.
+
+Keys: script, script_sha256, experiment, set (new values of constants), data (path -> SHA-256 of
+each data file opened), guard, python, implementation, platform, machine, cpu, user_seconds,
+peak_memory (bytes), exit_status, date (ISO 8601, UTC), transcript_sha256, output_bytes.
+"""
+
+import json
+import platform
+import tempfile
+from datetime import datetime, timezone
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from recorder import guard
+from recorder.child import Outcome
+from recorder.data import sha256
+from recorder.plan import Run
+
+Record = dict[str, Any]
+
+
+def inputs(run: Run) -> Record:
+    """The part of a record that is known before the run; all of it must agree for a fresh one."""
+    return {
+        "script_sha256": sha256(run.script.read_bytes()),
+        "set": run.set,
+        "guard": guard.FORMAT,
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "platform": system(),
+    }
+
+
+def made(run: Run, given: Record, outcome: Outcome, sums: dict[str, str]) -> Record:
+    """The record of a run that ended well, just now; `given` are its inputs."""
+    return {
+        "script": f"scripts/{run.name}.py",
+        "experiment": run.experiment,
+        **given,
+        "data": {path: sums[path] for path in outcome.opened},
+        "machine": platform.machine(),
+        "cpu": cpu_model(),
+        "user_seconds": round(outcome.user_seconds, 2),
+        "peak_memory": outcome.peak_memory,
+        "exit_status": outcome.status,
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "transcript_sha256": sha256(outcome.printed),
+        "output_bytes": len(outcome.printed),
+    }
+
+
+def vouches(record: Record, given: Record, sums: dict[str, str], printed: bytes) -> bool:
+    """Whether `record` tells of a run with inputs `given` and data `sums` that gave `printed`."""
+    try:
+        return (
+            all(record[key] == value for key, value in given.items())
+            and all(sums.get(path) == digest for path, digest in record["data"].items())
+            and record["transcript_sha256"] == sha256(printed)
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False
+
+
+def is_fresh(run: Run, sums: dict[str, str]) -> bool:
+    """Whether the transcript of `run` is what running it now would give."""
+    try:
+        printed = run.transcript.read_bytes()
+    except OSError:
+        return False
+    return vouches(last(run), inputs(run), sums, printed)
+
+
+def last(run: Run) -> Record:
+    """The record of the last good run, stale or not; {} when there is none to be read."""
+    return read_json(run.record)
+
+
+def keep(run: Run, record: Record, printed: bytes) -> None:
+    """Write a transcript, then the record that vouches for it: never half of either."""
+    write_whole(run.transcript, printed)
+    write_whole(run.record, json.dumps(record, indent=1).encode() + b"\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The mapping in a JSON file; {} when it is missing, unreadable or something else."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that others see the old one or the whole new one, and nothing else."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
+    ) as file:
+        try:
+            file.write(content)
+            file.close()
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+@cache
+def system() -> str:
+    """The operating system and the library that computes its exp and log.
+
+    On Linux such as "Linux x86_64 glibc 2.36"; the kernel's version changes no number.
+    """
+    library = platform.libc_ver() if platform.system() == "Linux" else platform.mac_ver()[:1]
+    return " ".join(part for part in (platform.system(), platform.machine(), *library) if part)
+
+
+@cache
+def cpu_model() -> str:
+    """The processor as the system names it, or at least its kind."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()

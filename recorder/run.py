@@ -1,0 +1,139 @@
+"""Bring the transcripts of a book up to date: run what is stale, keep what was printed."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+
+from recorder import data, records
+from recorder.cache import Cache
+from recorder.child import LIMITS, Child, Limits, Outcome
+from recorder.failure import Failure, why_failed
+from recorder.plan import Run, all_runs, chosen
+from recorder.progress import Progress
+from recorder.records import Record
+
+PAUSE = 0.05  # seconds between two looks at the running processes
+
+
+@dataclass(frozen=True)
+class Recorder:
+    """Everything that one call of the recorder needs, besides the runs themselves."""
+
+    root: Path
+    cache: Cache
+    progress: Progress
+    limits: Limits = LIMITS
+    processes: int = os.cpu_count() or 1
+
+    def bring_up_to_date(self, names: Sequence[str]) -> list[Failure]:
+        """Make every stale transcript of the scripts in `names`, of all scripts when empty.
+
+        Returns the runs that failed; all others are kept. Raises BookError before it runs
+        anything: for a bad header, an unknown name, data that is missing or altered.
+        """
+        book = all_runs(self.root)
+        wanted = chosen(book, names)
+        sums = data.verified(self.root)
+        with self._alone():
+            _remove_orphans(self.root, book)
+            stale = [run for run in wanted if not records.is_fresh(run, sums)]
+            todo = [run for run in stale if not self._take(run, sums)]
+            self.progress.say(
+                f"{len(wanted)} runs: {len(wanted) - len(stale)} fresh, "
+                f"{len(stale) - len(todo)} from the cache, {len(todo)} to do."
+            )
+            return self._run_all(todo, sums)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock of this book's runs: a second recorder waits, then finds them fresh."""
+        folder = self.root / "build" / "runs"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ".lock").open("wb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.progress.say("Another recorder works on this book; waiting for it to end.")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _take(self, run: Run, sums: dict[str, str]) -> bool:
+        """Whether the cache had this run; then it stands in build/runs now."""
+        cached = self.cache.load(run, sums)
+        if cached:
+            records.keep(run, *cached)
+        return cached is not None
+
+    def _run_all(self, todo: Sequence[Run], sums: dict[str, str]) -> list[Failure]:
+        """Run the longest first, one process a core; however this ends, no process stays."""
+        waiting = self._longest_first(todo)
+        working: list[_Work] = []
+        failures = []
+        with self.progress, ExitStack() as processes:
+            while waiting or working:
+                while waiting and len(working) < self.processes:
+                    working.append(self._begin(waiting.pop(0), processes))
+                time.sleep(PAUSE)
+                self.progress.tick()
+                for work in list(working):
+                    if outcome := work.child.poll():
+                        working.remove(work)
+                        work.child.close()
+                        if failed := self._end(work, outcome, sums):
+                            failures.append(failed)
+        return failures
+
+    def _longest_first(self, todo: Sequence[Run]) -> list[Run]:
+        """The runs by the seconds that each took last, unknown ones before all others."""
+        expected = {run: self._expected(run) for run in todo}
+        waiting = sorted(todo, key=lambda run: -(expected[run] or inf))
+        for run in waiting:
+            self.progress.wait(run, expected[run])
+        return waiting
+
+    def _expected(self, run: Run) -> float | None:
+        seconds = records.last(run).get("user_seconds")
+        return seconds if isinstance(seconds, float) else self.cache.seconds(run)
+
+    def _begin(self, run: Run, processes: ExitStack) -> "_Work":
+        self.progress.start(run)
+        work = _Work(run, records.inputs(run), Child(run, self.limits))
+        processes.callback(work.child.close)
+        return work
+
+    def _end(self, work: "_Work", outcome: Outcome, sums: dict[str, str]) -> Failure | None:
+        """Keep what a run printed, or say why not."""
+        run = work.run
+        failed = why_failed(run, outcome, self.limits, sums)
+        if not failed and records.inputs(run) != work.given:
+            failed = Failure(run, "it was changed while it ran; run it again")
+        if failed:
+            self.progress.failed(run)
+            return failed
+        record = records.made(run, work.given, outcome, sums)
+        records.keep(run, record, outcome.printed)
+        self.cache.store(run, record, outcome.printed)
+        self.progress.done(run, record)
+        return None
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A run that is under way, and its inputs when it began."""
+
+    run: Run
+    given: Record
+    child: Child
+
+
+def _remove_orphans(root: Path, book: Sequence[Run]) -> None:
+    """Delete from build/runs the transcripts of runs that the book no longer has."""
+    wanted = {path for run in book for path in (run.transcript, run.record)}
+    for path in (root / "build" / "runs").glob("*/*"):
+        if path.suffix in {".txt", ".json", ".part"} and path not in wanted:
+            path.unlink()
