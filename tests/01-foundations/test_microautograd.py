@@ -1,0 +1,322 @@
+"""Properties of microautograd: both engines against finite differences and against JAX."""
+
+import gc
+import io
+import math
+import random
+from contextlib import redirect_stdout
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+
+STEP = 1e-6
+
+
+@pytest.fixture(autouse=True)
+def empty_tape(script):
+    """Every test starts with nothing recorded and ends so."""
+    assert script.TAPE == []
+    yield
+    assert script.TAPE == []
+
+
+def drawn(rng, rows, columns):
+    """A matrix without entries near zero, where relu has no derivative."""
+    return [[rng.choice((-1, 1)) * rng.uniform(0.1, 2.0) for _ in range(columns)]
+            for _ in range(rows)]  # fmt: skip
+
+
+def weighted_sum(script, node, weights):
+    """A 1 x 1 loss that sees every entry of `node` with a weight of its own."""
+    flat = script.Node([[v for row in node.value for v in row]])
+
+    def pull(grad):
+        width = len(node.value[0])
+        node.receive([[grad[0][0] * w for w in weights[i : i + width]]
+                      for i in range(0, len(weights), width)])  # fmt: skip
+
+    return script.record([[sum(w * v for w, v in zip(weights, flat.value[0], strict=True))]], pull)
+
+
+def slopes_by_difference(loss, matrix):
+    """d loss / d entry for every entry of `matrix`, which is left as it was."""
+    slopes = []
+    for i, row in enumerate(matrix):
+        slopes.append([])
+        for j, v in enumerate(row):
+            ends = []
+            for step in (STEP, -STEP):
+                matrix[i] = [*row[:j], v + step, *row[j + 1 :]]
+                ends.append(loss())
+            matrix[i] = row
+            slopes[-1].append((ends[0] - ends[1]) / (2 * STEP))
+    return slopes
+
+
+OPERATIONS = {
+    "times": (lambda s, a, b: s.times(a, b), (3, 4), (2, 4)),
+    "times_itself": (lambda s, a, b: s.times(a, a), (3, 4), (1, 1)),
+    "plus": (lambda s, a, b: s.plus(a, b), (3, 4), (3, 4)),
+    "plus_itself": (lambda s, a, b: s.plus(a, a), (3, 4), (1, 1)),
+    "relu": (lambda s, a, b: s.relu(a), (3, 4), (1, 1)),
+    "cross_entropy": (lambda s, a, b: s.cross_entropy(a, [2, 0, 3]), (3, 4), (1, 1)),
+    "cross_entropy_left_out": (lambda s, a, b: s.cross_entropy(a, [2, None, 3]), (3, 4), (1, 1)),
+    "relu_twice_used": (
+        lambda s, a, b: s.plus(a, s.relu(s.times(s.relu(s.times(a, b)), b))),
+        (3, 4),
+        (4, 4),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_each_tape_operation_matches_finite_differences(script, name):
+    operation, shape_a, shape_b = OPERATIONS[name]
+    rng = random.Random(name)
+    a, b = drawn(rng, *shape_a), drawn(rng, *shape_b)
+    size = operation(script, script.Node(a), script.Node(b)).value
+    script.TAPE.clear()
+    weights = [rng.uniform(-1, 1) for row in size for _ in row]
+
+    def loss():
+        out = weighted_sum(script, operation(script, script.Node(a), script.Node(b)), weights)
+        script.TAPE.clear()
+        return out.value[0][0]
+
+    nodes = [script.Node(a), script.Node(b)]
+    script.backward(weighted_sum(script, operation(script, *nodes), weights))
+    for node, matrix in zip(nodes, (a, b), strict=True):
+        if node.grad is None:  # an operation of one argument
+            node.grad = [[0.0] * len(row) for row in matrix]
+        assert np.allclose(node.grad, slopes_by_difference(loss, matrix), rtol=1e-6, atol=1e-8)
+
+
+SCALARS = {
+    "add": (lambda a, b: a + b, lambda a, b: a + b),
+    "sub": (lambda a, b: a - b, lambda a, b: a - b),
+    "mul": (lambda a, b: a * b, lambda a, b: a * b),
+    "relu_open": (lambda a, b: (a * b).relu(), lambda a, b: jax.nn.relu(a * b)),
+    "relu_shut": (lambda a, b: (b - a).relu() + a, lambda a, b: jax.nn.relu(b - a) + a),
+    "exp": (lambda a, b: (a * b).exp(), lambda a, b: jnp.exp(a * b)),
+    "log": (lambda a, b: (a + b).log(), lambda a, b: jnp.log(a + b)),
+    "all, a three times": (
+        lambda a, b: ((a * b).exp() + (a - b).relu()).log() * a,
+        lambda a, b: jnp.log(jnp.exp(a * b) + jax.nn.relu(a - b)) * a,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCALARS)
+def test_each_scalar_operation_matches_jax(script, name):
+    ours, theirs = SCALARS[name]
+    a, b = script.Value(1.7), script.Value(0.6)
+    out = ours(a, b)
+    script.pull_back(script.topological(out))
+    value, slopes = jax.value_and_grad(theirs, argnums=(0, 1))(1.7, 0.6)
+    assert out.data == pytest.approx(float(value), abs=1e-14)
+    assert [a.grad, b.grad] == pytest.approx([float(s) for s in slopes], abs=1e-13)
+
+
+def jax_loss(weights, inputs, labels, rounds):
+    """The network of the chapter, written once more."""
+    w1, w2, w3 = weights
+    hidden = jax.nn.relu(inputs @ w1.T)
+    for _ in range(rounds):
+        hidden = hidden + jax.nn.relu(hidden @ w2.T)
+    scores = jax.nn.log_softmax(hidden @ w3.T)
+    return -scores[jnp.arange(len(labels)), labels].mean()
+
+
+@pytest.fixture(scope="module")
+def digits(script):
+    return script.load_digits()[0][:5]
+
+
+def test_both_engines_match_jax_on_the_network(script, digits):
+    weights = [jnp.array(rows) for rows in script.first_weights()]
+    inputs = jnp.array([inputs for inputs, _ in digits])
+    labels = jnp.array([label for _, label in digits])
+    true = jax.grad(jax_loss)(weights, inputs, labels, script.ROUNDS)
+    by_tape, _ = script.tape_step(digits)
+    by_value, _ = script.scalar_step(digits, script.topological)
+    for expected, tape, values in zip(true, by_tape, by_value, strict=True):
+        assert np.abs(expected - np.array(tape)).max() < 1e-12
+        assert np.abs(expected - np.array([[v.grad for v in row] for row in values])).max() < 1e-12
+
+
+def test_topological_order_puts_every_parent_first(script, digits):
+    _, order = script.scalar_step(digits[:1], script.topological)
+    place = {value: i for i, value in enumerate(order)}
+    assert len(place) == len(order)
+    assert all(place[p] < place[value] for value in order for p in value.parents)
+
+
+def test_topological_order_of_a_graph_deeper_than_the_stack(script):
+    value = script.Value(0.0)
+    for _ in range(20_000):
+        value = value + script.Value(1.0)
+    order = script.topological(value)
+    assert len(order) == 40_001
+    with pytest.raises(RecursionError):
+        script.by_recursion(value, {})
+
+
+def test_pushing_forward_agrees_with_pulling_back(script, digits):
+    weights, order = script.scalar_step(digits[:2], script.topological)
+    rng = random.Random(7)
+    change = {leaf: rng.gauss(0, 1) for leaf in script.flat(weights)}
+    pulled = sum(leaf.grad * speed for leaf, speed in change.items())
+    assert script.push_forward(order, change) == pytest.approx(pulled, rel=1e-11)
+
+
+def test_paths_double_where_a_value_is_used_twice(script):
+    value = script.Value(1.0)
+    for _ in range(40):
+        value = value + value
+    assert script.count_paths(script.topological(value)) == 2**40
+
+
+def test_every_operation_of_the_graph_costs_at_most_two_edges(script, digits):
+    _, order = script.scalar_step(digits[:1], script.topological)
+    operations = [value for value in order if value.parents]
+    assert sum(len(value.parents) for value in operations) <= 2 * len(operations)
+
+
+def test_what_the_loss_does_not_depend_on_gets_no_gradient(script):
+    used, unused = script.Node([[2.0]]), script.Node([[3.0]])
+    loss = script.times(used, used)
+    script.relu(unused)  # recorded, but the loss never reads it
+    loss = script.plus(loss, loss)
+    script.backward(loss)
+    assert used.grad == [[8.0]]
+    assert unused.grad is None
+
+
+def test_receive_adds_up_and_changes_no_row_in_place(script):
+    node, rows = script.Node([[1.0, 2.0]]), [[0.5, 0.5]]
+    node.receive(rows)
+    node.receive(rows)
+    assert node.grad == [[1.0, 1.0]]
+    assert rows == [[0.5, 0.5]]
+
+
+def test_overwriting_is_wrong_where_a_value_is_used_twice_and_mends_itself(script):
+    def slope():
+        node = script.Node([[3.0]])
+        script.backward(script.plus(node, script.times(node, node)))
+        return node.grad[0][0]
+
+    assert slope() == 7.0
+    assert script.overwriting(slope) == 3.0
+    assert slope() == 7.0
+    with pytest.raises(ZeroDivisionError):
+        script.overwriting(lambda: 1 / 0)
+    assert slope() == 7.0
+
+
+def test_nearest_first_pulls_a_value_before_its_gradient_is_whole(script):
+    w, x = script.Value(2.0), script.Value(3.0)
+    h = w * x
+    y = h + h * h
+    script.pull_back(script.topological(y))
+    assert (w.grad, x.grad) == (39.0, 26.0)
+    script.pull_back(script.nearest_first(y))
+    assert (w.grad, x.grad) == (3.0, 2.0)
+
+
+def test_softmax_of_large_numbers(script):
+    assert script.softmax([1000.0, 1000.0]) == [0.5, 0.5]
+    assert script.softmax([-1e6, 0.0]) == [0.0, 1.0]
+    assert sum(script.softmax([0.3, -2.0, 5.0])) == pytest.approx(1.0, abs=1e-15)
+
+
+def textbook_adam(weights, gradients, rate, beta1, beta2, epsilon):
+    """Algorithm 1 of Kingma and Ba, corrections and all, in numpy.
+
+    The script's epsilon is their epsilon-hat: epsilon = epsilon-hat / sqrt(1 - beta2^t).
+    """
+    m = v = np.zeros_like(weights)
+    for t, g in enumerate(gradients, 1):
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g * g
+        m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
+        weights = weights - rate * m_hat / (np.sqrt(v_hat) + epsilon / math.sqrt(1 - beta2**t))
+    return weights
+
+
+@pytest.mark.parametrize("epsilon", [1e-8, 0.1])
+def test_adam_is_the_textbooks_with_a_rescaled_epsilon(script, epsilon):
+    rng = np.random.default_rng(3)
+    start, gradients = rng.normal(size=(3, 4)), rng.normal(size=(6, 3, 4))
+    node = script.Node(start.tolist())
+    adam = script.Adam([node], beta1=0.8, beta2=0.95, epsilon=epsilon)
+    for gradient in gradients:
+        node.receive(gradient.tolist())
+        adam.step(0.05)
+        assert node.grad is None
+    expected = textbook_adam(start, gradients, 0.05, 0.8, 0.95, epsilon)
+    assert np.abs(np.array(node.value) - expected).max() < 1e-13
+
+
+def test_adam_leaves_alone_what_got_no_gradient(script):
+    node = script.Node([[1.0, 2.0]])
+    script.Adam([node]).step(0.1)
+    assert node.value == [[1.0, 2.0]]
+
+
+def test_neither_engine_leaves_cycles_behind(script, digits):
+    def training_step():
+        weights = [script.Node(rows) for rows in script.first_weights()]
+        optimizer = script.Adam(weights)
+        script.backward(script.tape_loss(digits, weights))
+        optimizer.step(0.01)
+
+    gc.disable()
+    try:
+        assert script.left_behind(training_step) == 0
+        assert script.left_behind(lambda: script.scalar_step(digits[:1], script.topological)) == 0
+        assert script.left_behind(script.thousand_cycles) >= 1_000
+    finally:
+        gc.enable()
+
+
+def test_the_split_holds_out_what_is_never_trained_on(script):
+    learn, held_out = script.load_digits()
+    assert (len(learn), len(held_out)) == (1_200, 597)
+    seen = {tuple(inputs) for inputs, _ in learn}
+    assert not any(tuple(inputs) in seen for inputs, _ in held_out)
+    assert all(len(inputs) == 65 and inputs[-1] == 1.0 for inputs, _ in learn)
+
+
+def test_a_missing_or_altered_data_file_gets_one_sentence(script, monkeypatch, tmp_path):
+    (tmp_path / "scripts" / "tier").mkdir(parents=True)
+    (tmp_path / "scripts" / "data").mkdir()
+    monkeypatch.setattr(script, "__file__", str(tmp_path / "scripts" / "tier" / "x.py"))
+    for content in (None, b"other bytes"):
+        if content:
+            (tmp_path / "scripts" / "data" / "digits.csv.gz").write_bytes(content)
+        with pytest.raises(SystemExit) as exit_:
+            script.load_digits()
+        message = str(exit_.value)
+        assert "digits.csv.gz" in message
+        assert str(tmp_path / "scripts" / "data") in message
+        assert script.DIGITS in message
+
+
+def test_a_few_steps_learn_and_print_the_same_twice(script, monkeypatch):
+    learn, held_out = script.load_digits()
+    monkeypatch.setattr(script, "EPOCHS", 2)
+
+    def printed():
+        with redirect_stdout(io.StringIO()) as out:
+            script.train(learn[:320], held_out[:100], "x")
+        return out.getvalue()
+
+    first = printed()
+    assert first == printed()
+    losses = [float(line.split("loss ")[1].split()[0]) for line in first.splitlines()]
+    assert losses[1] < losses[0] < 2.5
