@@ -1,4 +1,4 @@
-"""Read the front matter of a chapter: its facts and its experiments."""
+"""Read the front matter of a chapter: its paper, its facts and its experiments."""
 
 import json
 import re
@@ -28,10 +28,14 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Header:
-    """What a chapter's front matter declares: facts are name -> pattern."""
+    """What a chapter's front matter declares: facts are name -> pattern.
+
+    `paper` is the key, in references.bib, of the chapter's original paper.
+    """
 
     facts: dict[str, str] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
+    paper: str | None = None
 
 
 def read(path: Path) -> Header:
@@ -48,10 +52,11 @@ def parse(text: str, path: Path) -> Header:
         return Header()
     try:
         data = yaml.load("\n" + found[1], _Loader)  # "\n": line numbers as in the file
-        fields = _mapping(data, "the header", {"facts", "experiments"})
+        fields = _mapping(data, "the header", {"facts", "experiments", "paper"})
         header = Header(
             facts=_facts(fields.get("facts"), "facts"),
             experiments=_experiments(fields.get("experiments")),
+            paper=_paper(fields.get("paper")),
         )
         _refuse_shared_names(header)
     except yaml.YAMLError as error:
@@ -97,6 +102,12 @@ def _mapping(data: object, what: str, allowed: set[str] | None = None) -> dict[s
     for key in data:
         if allowed is not None and key not in allowed:
             raise ValueError(f"{what} has an unknown key '{key}'; it may have {_list(allowed)}")
+    return data
+
+
+def _paper(data: object) -> str | None:
+    if data is not None and not isinstance(data, str):
+        raise ValueError(f"'paper' must be one key of references.bib, not {data!r}")
     return data
 
 
