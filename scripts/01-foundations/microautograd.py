@@ -461,10 +461,10 @@ def thousand_cycles():
 
 
 def left_behind(step):
-    """left_behind(lambda: None) -> 0 objects that only gc can find."""
+    """left_behind(lambda: None) -> 0"""
     gc.collect()
     step()
-    return gc.collect()
+    return gc.collect()  # how many objects only it could find
 
 
 def show_limits(digits):
