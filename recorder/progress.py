@@ -3,10 +3,20 @@
 from types import TracebackType
 
 import rich.progress
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 from recorder.plan import Run
 from recorder.records import Record
+
+
+class _Bar(rich.progress.ProgressColumn):
+    """A bar for a run that works; a word for one that waits, where rich would let a bar pulse."""
+
+    _bar = rich.progress.BarColumn()
+
+    def render(self, task: rich.progress.Task) -> RenderableType:
+        return self._bar.render(task) if task.started else Text("waits", style="dim")
 
 
 class Progress:
@@ -17,7 +27,7 @@ class Progress:
         self._tasks: dict[Run, rich.progress.TaskID] = {}
         self._bars = rich.progress.Progress(
             rich.progress.TextColumn("{task.description}", markup=False),
-            rich.progress.BarColumn(),
+            _Bar(),
             rich.progress.TimeElapsedColumn(),
             rich.progress.TextColumn("{task.fields[expected]}", style="dim"),
             console=console,

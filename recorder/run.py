@@ -36,16 +36,16 @@ class Recorder:
         Returns the runs that failed; all others are kept. Raises BookError before it runs
         anything: for a bad header, an unknown name, data that is missing or altered.
         """
-        book = all_runs(self.root)
-        wanted = chosen(book, names)
-        sums = data.verified(self.root)
         with self._alone():
+            book = all_runs(self.root)
+            wanted = chosen(book, names)
+            sums = data.verified(self.root)
             _remove_orphans(self.root, book)
             stale = [run for run in wanted if not records.is_fresh(run, sums)]
             todo = [run for run in stale if not self._take(run, sums)]
             self.progress.say(
-                f"{len(wanted)} runs: {len(wanted) - len(stale)} fresh, "
-                f"{len(stale) - len(todo)} from the cache, {len(todo)} to do."
+                f"Runs: {len(wanted) - len(stale)} fresh, {len(stale) - len(todo)} from the cache, "
+                f"{len(todo)} to do."
             )
             return self._run_all(todo, sums)
 
@@ -110,8 +110,8 @@ class Recorder:
         """Keep what a run printed, or say why not."""
         run = work.run
         failed = why_failed(run, outcome, self.limits, sums)
-        if not failed and records.inputs(run) != work.given:
-            failed = Failure(run, "it was changed while it ran; run it again")
+        if not failed and not _unchanged(work, outcome, sums):
+            failed = Failure(run, "the script or its data changed while it ran; run it again")
         if failed:
             self.progress.failed(run)
             return failed
@@ -129,6 +129,13 @@ class _Work:
     run: Run
     given: Record
     child: Child
+
+
+def _unchanged(work: _Work, outcome: Outcome, sums: dict[str, str]) -> bool:
+    """Whether the script and its data are what they were when the run began."""
+    return records.inputs(work.run) == work.given and all(
+        data.sha256((work.run.root / path).read_bytes()) == sums[path] for path in outcome.opened
+    )
 
 
 def _remove_orphans(root: Path, book: Sequence[Run]) -> None:
