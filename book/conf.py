@@ -18,6 +18,13 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_exercise",
+    "book.extensions.sections",
+    "book.extensions.listings",
+    "book.extensions.facts",
+    "book.extensions.transcripts",
+    "book.extensions.drawn",
+    "book.extensions.numbering",
+    "book.extensions.references",
 ]
 exclude_patterns = ["theme", "figures", "extensions", "back/solutions"]
 nitpicky = True
@@ -27,8 +34,8 @@ myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist", "at
 myst_footnote_transition = False
 
 bibtex_bibfiles = ["../references.bib"]
-bibtex_default_style = "plain"
-bibtex_reference_style = "author_year"
+bibtex_default_style = "by-author"
+bibtex_reference_style = "round"
 
 # --- HTML
 html_theme = "sphinx_book_theme"

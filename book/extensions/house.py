@@ -1,0 +1,111 @@
+"""Which documents are chapters, and what of the house belongs to each.
+
+A chapter is known by its document's name, tier/name, which is also the name of its script.
+"""
+
+import re
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+
+from recorder import header, layout, sections
+from recorder.errors import BookError
+from recorder.header import Header
+from recorder.sections import Section
+from recorder.transcript import Transcript
+
+logger = logging.getLogger(__name__)
+
+CHAPTER = re.compile(r"\d\d-[a-z0-9-]+/(?!index$)[^/]+")
+
+
+def is_chapter(document: str) -> bool:
+    """Whether a document stands below a tier and is not the tier's opener."""
+    return bool(CHAPTER.fullmatch(document))
+
+
+def reading_order(env: BuildEnvironment) -> list[str]:
+    """All documents of the book's contents, in the order of its pages."""
+    return list(env.collect_relations())
+
+
+def root(env: BuildEnvironment) -> Path:
+    """The folder that holds book/, scripts/ and build/."""
+    return Path(env.srcdir).parent
+
+
+def script(name: str) -> str:
+    """A chapter's script as messages and captions name it."""
+    return f"scripts/{name}.py"
+
+
+def here(env: BuildEnvironment) -> str:
+    """The chapter that is being read."""
+    if not is_chapter(env.docname):
+        raise BookError(
+            f"book/{env.docname}.md is no chapter and has no script of its own; "
+            "name the script that is meant"
+        )
+    return env.docname
+
+
+def named(env: BuildEnvironment, name: str) -> str:
+    """The chapter of a script's name, microgpt or 01-foundations/microgpt; "" is the one here."""
+    if not name:
+        return here(env)
+    chapters = sorted(filter(is_chapter, env.found_docs))
+    found = [chapter for chapter in chapters if name in (chapter, chapter.split("/")[1])]
+    if len(found) != 1:
+        names = [chapter.split("/")[1] for chapter in chapters]
+        raise BookError(f"the book has no chapter '{name}'{nearest(name, names)}")
+    return found[0]
+
+
+def warn(error: BookError, location: str | tuple[str, int]) -> None:
+    """Log what an author must mend; the same sentence once, however often it strikes."""
+    logger.warning("%s", error, location=location, once=True)
+
+
+def nearest(word: str, words: list[str]) -> str:
+    """The end of a sentence that offers the word that was probably meant, and else all words."""
+    close = get_close_matches(word, words, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f"; there are: {', '.join(words)}" if words else ""
+
+
+def sections_of(env: BuildEnvironment, chapter: str) -> list[Section]:
+    """The sections of a chapter's script, on which the document being read then depends."""
+    path = layout.script_path(root(env), chapter)
+    env.note_dependency(path)
+    if not path.is_file():
+        raise BookError(f"the chapter book/{chapter}.md has no script; write {script(chapter)}")
+    return sections.read(path)
+
+
+def header_of(env: BuildEnvironment, chapter: str) -> Header:
+    """The header of a chapter, on which the document being read then depends."""
+    env.note_dependency(layout.chapter_path(root(env), chapter))
+    return read_header(env, chapter)
+
+
+def read_header(env: BuildEnvironment, chapter: str) -> Header:
+    """The header of a chapter."""
+    path = layout.chapter_path(root(env), chapter)
+    return _header(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _header(path: Path, modified: int) -> Header:
+    return header.read(path)
+
+
+def transcript_of(env: BuildEnvironment, chapter: str, experiment: str | None = None) -> Transcript:
+    """A recorded run of a chapter's script, on which the document being read then depends."""
+    path = layout.transcript_path(root(env), chapter, experiment)
+    env.note_dependency(path)
+    env.note_dependency(path.with_suffix(".json"))
+    return Transcript.load(chapter, experiment, root(env))

@@ -1,0 +1,131 @@
+"""How works are cited, and that all that should be are.
+
+Every chapter cites its original paper, the key `paper` of its header; every entry of the
+bibliography is cited somewhere. (sphinxcontrib-bibtex warns of a citation without an entry.)
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+from docutils import nodes
+from pybtex.database import Entry  # type: ignore[import-untyped]
+from pybtex.plugin import register_plugin as register_pybtex_plugin  # type: ignore[import-untyped]
+from pybtex.style.formatting.plain import Style as Plain  # type: ignore[import-untyped]
+from pybtex.style.labels import BaseLabelStyle  # type: ignore[import-untyped]
+from sphinx.application import Sphinx
+from sphinx.builders.latex.nodes import thebibliography
+from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
+from sphinx.util.typing import ExtensionMetadata
+from sphinxcontrib.bibtex.domain import BibtexDomain
+from sphinxcontrib.bibtex.plugin import register_plugin
+from sphinxcontrib.bibtex.style.referencing import BracketStyle
+from sphinxcontrib.bibtex.style.referencing.author_year import AuthorYearReferenceStyle
+
+from book.extensions import house
+from recorder.errors import BookError
+
+logger = logging.getLogger(__name__)
+
+
+class RoundBrackets(AuthorYearReferenceStyle):
+    """(Kingma and Ba, 2015), and in the sentence: Kingma and Ba (2015)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            bracket_textual=BracketStyle("(", ")"),
+            bracket_parenthetical=BracketStyle("(", ")", sep="; "),
+        )
+
+
+class AuthorsAndYear(BaseLabelStyle):  # type: ignore[misc]
+    """Labels of the bibliography that are the citations: Kingma and Ba, 2015."""
+
+    def format_labels(self, sorted_entries: Iterable[Entry]) -> list[str]:
+        return [f"{authors(entry)}, {entry.fields.get('year', 'n.d.')}" for entry in sorted_entries]
+
+
+class ByAuthor(Plain):  # type: ignore[misc]
+    """Entries sorted by author and year."""
+
+    default_label_style = AuthorsAndYear
+
+
+def authors(entry: Entry) -> str:
+    """Who wrote a work, as a citation names them; the work's title when nobody did."""
+    people = entry.persons.get("author") or entry.persons.get("editor") or []
+    names = [" ".join(person.prelast_names + person.last_names) for person in people]
+    if not names:
+        return str(entry.fields["title"])
+    return f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
+
+
+class KeepInPlace(SphinxPostTransform):
+    """Put the bibliography back where it stands; Sphinx moves it to the end of the LaTeX book."""
+
+    default_priority = 751  # right after Sphinx's BibliographyTransform
+    formats = ("latex",)
+
+    def run(self, **kwargs: Any) -> None:
+        for moved in list(self.document.findall(thebibliography)):
+            for container in list(self.document.findall(nodes.container)):
+                if not container.children:  # what sphinxcontrib-bibtex made, emptied by Sphinx
+                    moved.parent.remove(moved)
+                    container.replace_self(moved)
+                    break
+
+
+def check_citations(app: Sphinx, env: BuildEnvironment) -> None:
+    """Warn of chapters that do not cite their paper, and of entries that nobody cites."""
+    domain = cast(BibtexDomain, env.get_domain("cite"))
+    cited: dict[str, set[str]] = {}
+    for reference in domain.citation_refs:
+        keys = {target.key for target in reference.targets}
+        cited.setdefault(reference.docname, set()).update(keys)
+    for chapter in filter(house.is_chapter, house.reading_order(env)):
+        check_paper(env, chapter, cited.get(chapter, set()))
+    everywhere = set().union(*cited.values())
+    for file, entries in domain.bibdata.bibfiles.items():
+        for key in entries.keys:
+            if key not in everywhere:
+                logger.warning(
+                    "no page cites '%s'; cite it or remove it", key, location=place(file, key)
+                )
+
+
+def check_paper(env: BuildEnvironment, chapter: str, cited: set[str]) -> None:
+    try:
+        paper = house.read_header(env, chapter).paper
+    except BookError:  # a warning when the chapter was read
+        return
+    if paper is None:
+        logger.warning(
+            "the header names no original paper; add a line 'paper: <key of references.bib>'",
+            location=chapter,
+        )
+    elif paper not in cited:
+        logger.warning(
+            "the chapter does not cite its original paper '%s'; cite it with {cite:p}`%s`",
+            paper,
+            paper,
+            location=chapter,
+        )
+
+
+def place(file: Path, key: str) -> str:
+    """The file and line where an entry of a bibliography begins."""
+    text = file.read_text(encoding="utf-8")
+    found = re.search(rf"^@\w+\{{\s*{re.escape(key)}\s*,", text, re.MULTILINE)
+    return f"{file}:{text.count(chr(10), 0, found.start()) + 1}" if found else str(file)
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    register_plugin("sphinxcontrib.bibtex.style.referencing", "round", RoundBrackets)
+    register_pybtex_plugin("pybtex.style.formatting", "by-author", ByAuthor)
+    app.setup_extension("sphinxcontrib.bibtex")
+    app.add_post_transform(KeepInPlace)
+    app.connect("env-check-consistency", check_citations)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
