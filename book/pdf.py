@@ -1,0 +1,192 @@
+"""Typeset build/latex/ and put build/no-magic.pdf in place: `python -m book.pdf`.
+
+LuaLaTeX, run by latexmk as often as it takes and without shell escape, then a reading of its log,
+then pikepdf for what LaTeX writes badly: metadata and an identifier that depends on nothing but
+the content. LaTeX calls many things warnings that make a bad page. Here each is an error that
+names the chapter: an overfull box, a missing glyph, a reference to nothing, a label given twice.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pikepdf
+
+ROOT = Path(__file__).resolve().parent.parent
+LATEX = ROOT / "build" / "latex"
+TARGET = ROOT / "build" / "no-magic.pdf"
+NAME = "no-magic"
+TITLE, AUTHOR, LANGUAGE = "No Magic", "The No Magic authors", "en"
+SUBJECT = "The algorithms behind modern AI, one readable file at a time"
+ALLOWED = 1.0  # points by which a box may be too full: no eye sees it
+MADE = ("aux", "toc", "out", "idx", "ind", "ilg", "log", "fls", "fdb_latexmk", "pdf")
+
+OVERFULL = re.compile(r"Overfull \\([hv])box \(([\d.]+)pt too (?:wide|high)\)")
+LINE = re.compile(r"(?:at lines?|on input line) (\d+)")
+MISSING = re.compile(r"Missing character: There is no (\S+)(?: \((U\+\w+)\))? .*?in font ([^:!]+)")
+UNDEFINED = re.compile(r"(?:[Rr]eference|Citation) [`'](.+?)' on page (\S+) undefined")
+TWICE = re.compile(r"Label [`'](.+?)' multiply defined")
+TARGETS = re.compile(r"duplicate destination with the name '(.+?)'")
+SHAPE = re.compile(r"Font shape [`'](.+?)' undefined")
+UNSETTLED = re.compile(r"Label\(s\) may have changed|Rerun to get")
+STOP = re.compile(r"(?:! (.+)|(?:\./)?\S+\.(?:tex|sty|toc|aux|ind):(\d+): (.+))")
+PAGE = re.compile(r"\[(\d+)(?=[\]\[{<\s(]|$)")
+
+
+class Source:
+    """The .tex file, as far as an error needs it to name a chapter and a heading."""
+
+    document = re.compile(r"\\label\{\\detokenize\{([^{}]+)::doc\}\}")
+    heading = re.compile(r"\\(?:sub)*(?:part|chapter|section|nmpartsection)\{(.*)\}\s*$")
+
+    def __init__(self, text: str) -> None:
+        self.lines = text.split("\n")
+
+    def place(self, number: int) -> str:
+        """Name the chapter's file and the heading that stand before this line."""
+        title = ""
+        for line in reversed(self.lines[: number + 1]):
+            if not title and (match := self.heading.match(line)):
+                title = f', under "{plain(match[1])}"'
+            if match := self.document.search(line):
+                return f"book/{match[1]}.md{title}"
+        return "front matter"
+
+    def having(self, text: str) -> list[int]:
+        """Numbers, from 1, of the lines that hold this text."""
+        return [n for n, line in enumerate(self.lines, 1) if text in line]
+
+
+def plain(latex: str) -> str:
+    """`The \\sphinxcode{\\sphinxupquote{tape}}` -> `The tape`"""
+    return re.sub(r"\\[A-Za-z]+\s*|[{}]", "", latex).strip()
+
+
+def complaints(log: str, tex: str) -> list[str]:
+    """What the last run's log says is wrong with the book: one sentence each, and none twice."""
+    source, page, found = Source(tex), 0, list[str]()
+
+    def say(sentence: str, number: int | None = None, on: str = "") -> None:
+        where = [source.place(number)] if number else []
+        where.append(f"page {on}" if on else f"near page {page + 1}")
+        found.append(f"{', '.join(where)}: {sentence}")
+
+    for line in log.split("\n"):
+        at = LINE.search(line)
+        number = int(at[1]) if at else None
+        if match := OVERFULL.search(line):
+            side = "into the margin" if match[1] == "h" else "off the foot of the page"
+            if float(match[2]) > ALLOWED:
+                say(f"something runs {float(match[2]):.1f} pt {side}", number)
+        elif match := MISSING.search(line):
+            glyph = f"{match[1]} ({match[2]})" if match[2] else match[1]
+            lines = source.having(match[1])
+            say(f"{match[3]} has no glyph for {glyph}", lines[0] if lines else None)
+        elif match := UNDEFINED.search(line):
+            say(f"nothing is called {match[1]}", number, match[2])
+        elif match := TWICE.search(line):
+            places = dict.fromkeys(source.place(n) for n in source.having(f"{{{match[1]}}}"))
+            say(f"the label {match[1]} is given twice: {' and '.join(places)}")
+        elif match := TARGETS.search(line):
+            say(f"two places are both the target of links to {match[1]}")
+        elif match := SHAPE.search(line):
+            say(f"the book has no font of the shape {match[1]}", number)
+        elif UNSETTLED.search(line):
+            say("the page numbers did not settle")
+        for match in PAGE.finditer(line):
+            page = int(match[1])
+    return list(dict.fromkeys(found))
+
+
+def failure(log: str, tex: str) -> str:
+    """Why LaTeX stopped, in its own words, and where."""
+    source = Source(tex)
+    lines = log.split("\n")
+    for index, line in enumerate(lines):
+        if match := STOP.match(line):
+            context = "\n".join(lines[index : index + 6]).rstrip()
+            spot = re.search(r"^l\.(\d+)", "\n".join(lines[index : index + 30]), re.MULTILINE)
+            number = int(match[2] or (spot[1] if spot else 0))
+            return f"{source.place(number)}: LaTeX stopped\n{context}"
+    return "LaTeX stopped without saying why; its log is build/latex/no-magic.log"
+
+
+def epoch() -> str:
+    """The time the book carries: SOURCE_DATE_EPOCH, or the last commit's, or the edition's."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return given
+    git = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
+    try:
+        return str(int(subprocess.run(git, capture_output=True, text=True, check=True).stdout))
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        edition = re.search(r"date-released: *'?(\d+-\d+-\d+)", (ROOT / "CITATION.cff").read_text())
+        day = edition[1] if edition else "2026-01-01"
+        return str(int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()))
+
+
+def typeset(folder: Path, time: str) -> bool:
+    """Run latexmk in this folder until the book is stable; False if LaTeX stopped."""
+    unfinished = folder / ".unfinished"
+    if unfinished.exists():  # a run was cut short: what it left may be half a file
+        for suffix in MADE:
+            (folder / f"{NAME}.{suffix}").unlink(missing_ok=True)
+    unfinished.touch()
+    command = ["latexmk", "-norc", "-lualatex", "-silent", "-interaction=nonstopmode"]
+    command += ["-halt-on-error", "-file-line-error", "-latexoption=--no-shell-escape"]
+    command += ["-e", "$makeindex = 'makeindex -q -s python.ist %O -o %D %S'", f"{NAME}.tex"]
+    settings = {"SOURCE_DATE_EPOCH": time, "FORCE_SOURCE_DATE": "1", "TZ": "UTC"}
+    settings |= {"max_print_line": "10000", "error_line": "254", "half_error_line": "238"}
+    silent: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True}
+    done = subprocess.run(command, cwd=folder, env=os.environ | settings, **silent).returncode == 0
+    if done:
+        unfinished.unlink()
+    return done
+
+
+def finish(made: Path, target: Path, time: str) -> None:
+    """Give the PDF its metadata and a name that depends on its bytes; put it in place at once."""
+    day = datetime.fromtimestamp(int(time), UTC)
+    part = target.with_suffix(".part")
+    with pikepdf.open(made) as pdf:
+        pdf.Root.Lang = pikepdf.String(LANGUAGE)
+        stamp = day.strftime("D:%Y%m%d%H%M%S+00'00'")
+        pdf.docinfo["/CreationDate"] = pdf.docinfo["/ModDate"] = stamp
+        pdf.docinfo["/Creator"] = "Sphinx and LuaLaTeX"
+        with pdf.open_metadata(set_pikepdf_as_editor=False, update_docinfo=True) as about:
+            about["dc:title"] = TITLE
+            about["dc:creator"] = [AUTHOR]
+            about["dc:description"] = SUBJECT
+            about["dc:language"] = {LANGUAGE}
+            about["xmp:CreateDate"] = about["xmp:ModifyDate"] = day.isoformat()
+            about["xmp:CreatorTool"] = "Sphinx and LuaLaTeX"
+        pdf.save(
+            part,
+            deterministic_id=True,
+            object_stream_mode=pikepdf.ObjectStreamMode.generate,
+            recompress_flate=False,
+        )
+    part.replace(target)
+
+
+def main() -> None:
+    if not (LATEX / f"{NAME}.tex").is_file():
+        sys.exit(f"{LATEX.relative_to(ROOT)}/{NAME}.tex is missing; `make pdf` makes it")
+    time = epoch()
+    done = typeset(LATEX, time)
+    file = LATEX / f"{NAME}.log"
+    log = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    tex = (LATEX / f"{NAME}.tex").read_text(encoding="utf-8")
+    if not done:
+        sys.exit(failure(log, tex))
+    if found := complaints(log, tex):
+        print(*found, sep="\n", file=sys.stderr)
+        sys.exit(f"The PDF is not made: {len(found)} thing(s) above to mend.")
+    finish(LATEX / f"{NAME}.pdf", TARGET, time)
+
+
+if __name__ == "__main__":
+    main()
