@@ -6,6 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from book.theme.latex import SETTINGS  # noqa: E402
+
 project = "No Magic"
 author = "The No Magic authors"
 version = release = "0.1.0"
@@ -41,7 +43,6 @@ bibtex_reference_style = "round"
 html_theme = "sphinx_book_theme"
 html_title = "No Magic"
 
-# --- PDF
-latex_engine = "lualatex"
-latex_toplevel_sectioning = "part"
-latex_use_xindy = False
+# --- PDF (the settings are with the design, in book/theme/latex.py)
+extensions.append("book.theme.latex")
+globals().update(SETTINGS)
