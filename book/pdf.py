@@ -41,20 +41,22 @@ class Source:
     """The .tex file, as far as an error needs it to name a chapter and a heading."""
 
     document = re.compile(r"\\label\{\\detokenize\{([^{}]+)::doc\}\}")
-    heading = re.compile(r"\\(?:sub)*(?:part|chapter|section|nmpartsection)\{(.*)\}\s*$")
+    heading = re.compile(r"\\(?:sub)*(part|chapter|section|nmpartsection)\{(.*)\}\s*$")
 
     def __init__(self, text: str) -> None:
         self.lines = text.split("\n")
 
     def place(self, number: int) -> str:
-        """Name the chapter's file and the heading that stand before this line."""
-        title = ""
-        for line in reversed(self.lines[: number + 1]):
-            if not title and (match := self.heading.match(line)):
-                title = f', under "{plain(match[1])}"'
-            if match := self.document.search(line):
-                return f"book/{match[1]}.md{title}"
-        return "front matter"
+        """Name the chapter's file and the heading above this line, which is counted from 1."""
+        before = reversed(self.lines[: number + 1])  # a heading's label follows it
+        document = next(filter(None, map(self.document.search, before)), None)
+        if document is None:
+            return "front matter"
+        above = filter(None, map(self.heading.match, reversed(self.lines[:number])))
+        heading = next(above, None)
+        if heading is None or heading[1] in ("part", "chapter"):
+            return f"book/{document[1]}.md"
+        return f'book/{document[1]}.md, under "{plain(heading[2])}"'
 
     def having(self, text: str) -> list[int]:
         """Numbers, from 1, of the lines that hold this text."""

@@ -33,7 +33,8 @@ from sphinx.writers.latex import LaTeXTranslator
 THEME = Path(__file__).resolve().parent
 PAPERS = {"a4": "a4paper", "letter": "letterpaper"}
 
-UNSEEN = (nodes.sidebar, nodes.target, nodes.comment, nodes.Invisible)  # nothing in the text column
+# What leaves no trace in the text column: margin notes, anchors, index entries, tables of contents.
+UNSEEN = (nodes.sidebar, nodes.target, nodes.comment, nodes.Invisible, nodes.compound)
 CONTINUED = (nodes.paragraph, nodes.title)
 
 SUBTITLE = "The algorithms behind modern AI, one readable file at a time"
