@@ -4,7 +4,9 @@ import gc
 import io
 import math
 import random
+import re
 from contextlib import redirect_stdout
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -320,3 +322,12 @@ def test_a_few_steps_learn_and_print_the_same_twice(script, monkeypatch):
     assert first == printed()
     losses = [float(line.split("loss ")[1].split()[0]) for line in first.splitlines()]
     assert losses[1] < losses[0] < 2.5
+
+
+def test_the_solutions_of_the_exercises_run(script):
+    page = Path(__file__).parents[2] / "book" / "back" / "solutions" / "microautograd.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
+    assert len(blocks) == 3
+    for block in blocks:
+        assert "assert" in block
+        exec(block, dict(vars(script)))
