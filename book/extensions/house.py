@@ -66,7 +66,7 @@ def named(env: BuildEnvironment, name: str) -> str:
 
 def warn(error: BookError, location: str | tuple[str, int]) -> None:
     """Log what an author must mend; the same sentence once, however often it strikes."""
-    logger.warning("%s", error, location=location, once=True)
+    logger.warning("%s", str(error), location=location, once=True)
 
 
 def nearest(word: str, words: list[str]) -> str:

@@ -103,9 +103,8 @@ class Carried(SphinxDirective):
                     items += self.item(title.strip(), line)
                 except BookError as error:
                     house.warn(error, (self.env.docname, line))
-        if not len(items):
+        if not self.content:
             logger.warning("nothing is carried; name a section", location=self.get_location())
-            return []
         opening = nodes.paragraph("", "Carried unchanged from an earlier chapter:")
         box = nodes.container("", opening, items, classes=["carried"])
         self.set_source_info(box)

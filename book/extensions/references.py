@@ -7,17 +7,14 @@ bibliography is cited somewhere. (sphinxcontrib-bibtex warns of a citation witho
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-from docutils import nodes
 from pybtex.database import Entry  # type: ignore[import-untyped]
 from pybtex.plugin import register_plugin as register_pybtex_plugin  # type: ignore[import-untyped]
 from pybtex.style.formatting.plain import Style as Plain  # type: ignore[import-untyped]
 from pybtex.style.labels import BaseLabelStyle  # type: ignore[import-untyped]
 from sphinx.application import Sphinx
-from sphinx.builders.latex.nodes import thebibliography
 from sphinx.environment import BuildEnvironment
-from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.typing import ExtensionMetadata
 from sphinxcontrib.bibtex.domain import BibtexDomain
@@ -61,21 +58,6 @@ def authors(entry: Entry) -> str:
     if not names:
         return str(entry.fields["title"])
     return f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
-
-
-class KeepInPlace(SphinxPostTransform):
-    """Put the bibliography back where it stands; Sphinx moves it to the end of the LaTeX book."""
-
-    default_priority = 751  # right after Sphinx's BibliographyTransform
-    formats = ("latex",)
-
-    def run(self, **kwargs: Any) -> None:
-        for moved in list(self.document.findall(thebibliography)):
-            for container in list(self.document.findall(nodes.container)):
-                if not container.children:  # what sphinxcontrib-bibtex made, emptied by Sphinx
-                    moved.parent.remove(moved)
-                    container.replace_self(moved)
-                    break
 
 
 def check_citations(app: Sphinx, env: BuildEnvironment) -> None:
@@ -126,6 +108,5 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     register_plugin("sphinxcontrib.bibtex.style.referencing", "round", RoundBrackets)
     register_pybtex_plugin("pybtex.style.formatting", "by-author", ByAuthor)
     app.setup_extension("sphinxcontrib.bibtex")
-    app.add_post_transform(KeepInPlace)
     app.connect("env-check-consistency", check_citations)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
