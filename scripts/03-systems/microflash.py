@@ -1,0 +1,757 @@
+"""Exact attention whose memory grows with N, not with N squared.
+
+Attention can be computed in tiles inside a fast memory of M floats, storing
+no N x N matrix, equal to the naive way to 1e-12. Its traffic with the slow
+memory stays quadratic in N, but shrinks as M grows: N^2 d^2 / M.
+
+Left out: the GPU itself (threads, half precision), several heads, dropout,
+every mask but the causal one. And speed: in plain Python both ways are slow,
+so the floats that move between two simulated memories are counted instead.
+
+Papers: Milakov and Gimelshein, "Online normalizer calculation for softmax"
+(2018); Rabe and Staats, "Self-attention does not need O(n^2) memory" (2021);
+Dao, Fu, Ermon, Rudra and Re, "FlashAttention" (2022); the order of the loops
+is that of Dao, "FlashAttention-2" (2024).
+
+The run shows a softmax growing on a stream, both ways agreeing, traffic
+beside a formula, memory as measured, three knock-outs, and a small GPT
+trained both ways with the same losses.
+"""
+
+# === Imports ===
+import gc
+import random
+import sys
+import tracemalloc
+from collections import Counter
+from functools import partial
+from math import exp, inf, log, sqrt
+from operator import add, mul, sub
+from pathlib import Path
+
+# === Settings ===
+SEED = 1
+WIDTH = 8  # d: the floats of one query, key or value
+FAST = 1_536  # M = 24 d^2, what an A100's 192 KB are to heads of 64 halves
+LENGTHS = (64, 128, 256, 512)  # N doubles: what is quadratic quadruples
+BETWEEN = 256  # the N at which M and d vary
+FASTS = (128, 256, 512, 1_024, 2_048)  # up to N d, where all keys would fit
+WIDTHS = (4, 8, 16, 32)
+RESCALE = True  # False: sums made under an older maximum stay as they were
+SUBTRACT_MAXIMUM = True  # False: exp() takes the scores as they come
+MODEL = 16  # the width of the small GPT, whose one head is as wide
+CONTEXT = 64  # tokens a training sequence, several names in a row
+TRAIN_FAST = 1_024  # small enough to cut 64 tokens into many tiles
+STEPS = 200  # no piece of the training text is seen twice
+LEARNING_RATE = 0.04
+NAMES = Path(__file__).resolve().parent.parent / "data" / "names.csv"
+LETTERS = ".abcdefghijklmnopqrstuvwxyz"  # a dot ends a name, starts the next
+
+# === The tape ===
+TAPE = []  # every operation of the forward pass, in the order it ran
+
+
+class Node:
+    """A matrix and the gradient of the loss with respect to it.
+
+    Both are lists of rows of the same shape; `grad` is None until something
+    flows back. Rows are never changed in place, so nodes may share them.
+    """
+
+    __slots__ = ("value", "grad")
+
+    def __init__(self, value):
+        self.value, self.grad = value, None
+
+    def receive(self, rows):
+        """Add `rows` to the gradient: one value used twice gets both parts."""
+        if self.grad is None:
+            self.grad = rows
+        else:
+            self.grad = [list(map(add, a, b)) for a, b in zip(self.grad, rows)]
+
+
+def record(value, pull):
+    """Put one operation on the tape; `pull` takes the output's gradient."""
+    out = Node(value)
+    TAPE.append((out, pull))
+    return out
+
+
+def backward(loss):
+    """Run the tape in reverse from a 1 x 1 loss, and leave it empty.
+
+    In reverse order each node has the whole of its gradient before it is
+    pulled. Popping frees each closure at once: no graph stays behind for
+    the cyclic garbage collector.
+    """
+    loss.grad = [[1.0]]
+    while TAPE:
+        out, pull = TAPE.pop()
+        if out.grad is not None:  # else the loss does not depend on it
+            pull(out.grad)
+
+
+# --- Multiply by a transposed matrix ---
+def product(a, b):
+    """A B^T of two lists of rows.
+
+    product([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]
+    """
+    return [[sum(map(mul, row, col)) for col in b] for row in a]
+
+
+def transpose(a):
+    """transpose([[1, 2], [3, 4]]) -> [(1, 3), (2, 4)]"""
+    return list(zip(*a))
+
+
+def times(a, b):
+    """C = A B^T: [n][k] and [m][k] give [n][m].
+
+    Rows against rows, because Python reads a row without copying it.
+    dA = dC B and dB = dC^T A, both written as a product of rows again.
+    """
+    def pull(grad):
+        a.receive(product(grad, transpose(b.value)))
+        b.receive(product(transpose(grad), transpose(a.value)))
+
+    return record(product(a.value, b.value), pull)
+
+
+# --- Add ---
+def plus(a, b):
+    """A + B, the same shape; the gradient passes to both unchanged."""
+    def pull(grad):
+        a.receive(grad)
+        b.receive(grad)
+
+    return record([list(map(add, x, y)) for x, y in zip(a.value, b.value)],
+                  pull)
+
+
+# --- Score the predictions ---
+def softmax(row):
+    """softmax([0, 0]) -> [0.5, 0.5]"""
+    top = max(row)  # subtracting the maximum keeps exp() below overflow
+    exps = [exp(v - top) for v in row]
+    total = sum(exps)
+    return [e / total for e in exps]
+
+
+def cross_entropy(logits, targets):
+    """Mean of -log p(target) over the rows: [n][classes] -> [[loss]].
+
+    A target of None leaves its row out. dlogits = (p - onehot(target)) / n.
+    """
+    probabilities = [softmax(row) for row in logits.value]
+    counted = [(p, t) for p, t in zip(probabilities, targets) if t is not None]
+    loss = -sum(log(p[t]) for p, t in counted) / len(counted)
+
+    def pull(grad):
+        scale = grad[0][0] / len(counted)
+        rows = []
+        for p, target in zip(probabilities, targets):
+            row = [0.0 if target is None else scale * v for v in p]
+            if target is not None:
+                row[target] -= scale
+            rows.append(row)
+        logits.receive(rows)
+
+    return record([[loss]], pull)
+
+
+# === Count every access to the slow memory ===
+class SlowMemory:
+    """A large slow memory, a fast one of `capacity` floats, and a counter.
+
+    Matrices lie in the slow memory by name. Arithmetic may use only what was
+    read into the fast memory or made there, and it must all fit at once. An
+    A100 has 40 GB of the one, and 192 KB of the other for each of its 108
+    processors.
+    """
+
+    def __init__(self, capacity, **matrices):
+        self.matrices = matrices  # inputs lie there already, uncounted
+        self.capacity = capacity
+        self.traffic = self.fullest = 0
+        self.held = {}  # the fast memory: floats that each name takes
+        self.times = Counter()  # how often each name was given room
+
+    def launch(self):
+        """Start a kernel: the fast memory has forgotten the last one."""
+        self.held.clear()
+
+    def hold(self, name, floats):
+        """Take room in the fast memory, in place of what `name` took."""
+        self.held[name] = floats
+        self.times[name] += 1
+        used = sum(self.held.values())
+        if used > self.capacity:
+            raise MemoryError(f"{used} floats in a fast memory of "
+                              f"{self.capacity}")
+        self.fullest = max(self.fullest, used)
+
+    def read(self, name, start=0, stop=None, left=0, right=None):
+        """Copy rows, or columns of rows, into the fast memory."""
+        rows = [row[left:right] for row in self.matrices[name][start:stop]]
+        self.traffic += len(rows) * len(rows[0])
+        self.hold(name, len(rows) * len(rows[0]))
+        return rows
+
+    def write(self, name, rows, start=0, left=0):
+        """Copy rows back, to begin at row `start` and column `left`."""
+        self.traffic += len(rows) * len(rows[0])
+        matrix = self.matrices.setdefault(name, [])
+        old = matrix[start:start + len(rows)] or [[]] * len(rows)
+        matrix[start:start + len(rows)] = [
+            a[:left] + b for a, b in zip(old, rows)]
+
+
+# === Attend through the whole matrix ===
+def scores_of(query, key, i=0, j=0, causal=False):
+    """S = Q K^T / sqrt(d), for queries from position i, keys from j.
+
+    scores_of([[2.0]], [[3.0], [4.0]]) -> [[6.0, 8.0]]
+    """
+    scale = 1 / sqrt(len(query[0]))
+    scores = product([[scale * v for v in row] for row in query], key)
+    if causal and j + len(key) > i + 1:  # else every key is in the past
+        scores = [[s if j + c <= i + r else -inf for c, s in enumerate(row)]
+                  for r, row in enumerate(scores)]
+    return scores
+
+
+def naive_forward(memory, causal=False):
+    """O = P V with P = softmax(S): three kernels, S and P go out and back.
+
+    With an infinite `capacity` each kernel reads each input once. That
+    flatters the naive way: real kernels tile their products and read more.
+    """
+    memory.write("scores", scores_of(
+        memory.read("query"), memory.read("key"), causal=causal))
+    memory.write("weights", [softmax(row) for row in memory.read("scores")])
+    del memory.matrices["scores"]  # the backward pass needs only P
+    memory.write("output", product(memory.read("weights"),
+                                   transpose(memory.read("value"))))
+
+
+# --- Pull back through the whole matrix ---
+def naive_backward(memory, causal=False):
+    """dQ, dK, dV from dO and the stored P (whose zeros know the mask)."""
+    # dV = P^T dO
+    memory.write("value_grad", product(
+        transpose(memory.read("weights")),
+        transpose(memory.read("output_grad"))))
+    # dP = dO V^T
+    memory.write("weights_grad", product(
+        memory.read("output_grad"), memory.read("value")))
+    # dS = P * (dP - rowsum(P * dP)), and the 1 / sqrt(d) inside S
+    scale = 1 / sqrt(len(memory.matrices["query"][0]))
+    scores_grad = []
+    for p, dp in zip(memory.read("weights"), memory.read("weights_grad")):
+        mean = sum(map(mul, p, dp))
+        scores_grad.append([scale * a * (b - mean) for a, b in zip(p, dp)])
+    memory.write("scores_grad", scores_grad)
+    # dQ = dS K and dK = dS^T Q, two kernels: dS is read twice
+    memory.write("query_grad", product(
+        memory.read("scores_grad"), transpose(memory.read("key"))))
+    memory.write("key_grad", product(
+        transpose(memory.read("scores_grad")),
+        transpose(memory.read("query"))))
+
+
+# === Keep a softmax that can still grow ===
+def fold(state, scores, columns, rescale=RESCALE, subtract=SUBTRACT_MAXIMUM):
+    """The running softmax of one row, after more scores and their values.
+
+    state is (m, l, o): the largest score so far, the sum of exp(s - m), and
+    the sum of exp(s - m) v. So o / l is the softmax average at any moment.
+    `columns` are those of the values. An empty softmax is (-inf, 0, zeros).
+
+    fold((-inf, 0.0, [0.0]), [7.0, 7.0], [(2.0, 4.0)]) -> (7.0, 2.0, [6.0])
+    """
+    top, total, out = state
+    new_top = max(top, max(scores)) if subtract else 0.0
+    # Sums made under the old maximum shrink by exp(m - m') <= 1. This line is
+    # the algorithm: with it a softmax may see its scores in pieces.
+    shrink = exp(top - new_top) if rescale else 1.0
+    weights = [exp(s - new_top) for s in scores]
+    return (new_top, shrink * total + sum(weights),
+            [shrink * o + sum(map(mul, weights, column))
+             for o, column in zip(out, columns)])
+
+
+# === Cut tiles that fit ===
+def tiles(capacity, width, floats):
+    """Rows of the outer and the inner tile: tiles(100, 4, 22) -> (4, 4)
+
+    `floats` is what an outer row costs in the fast memory. As in the paper
+    the inner tile stops at d rows: then the scores of a tile, outer x inner,
+    take no more room than its queries do.
+    """
+    outer = max(1, capacity // floats)  # too much? the memory will say so
+    return outer, min(outer, width)
+
+
+# --- Attend tile by tile ---
+def tiled_forward(memory, causal=False, fold=fold, store=False):
+    """O, and of each row L = m + log(l); S stays in the fast memory."""
+    n, width = len(memory.matrices["query"]), len(memory.matrices["query"][0])
+    # 5d + 2: query, output, the row's share of keys, values, scores; m and l
+    outer, inner = tiles(memory.capacity, width, 5 * width + 2)
+    memory.launch()
+    for i in range(0, n, outer):
+        query = memory.read("query", i, i + outer)
+        memory.hold("states", len(query) * (width + 2))
+        states = [(-inf, 0.0, [0.0] * width)] * len(query)
+        # Under the mask, tiles that lie wholly in the future are not touched
+        for j in range(0, min(n, i + outer) if causal else n, inner):
+            key = memory.read("key", j, j + inner)
+            columns = transpose(memory.read("value", j, j + inner))
+            memory.hold("scores", len(query) * len(key))
+            scores = scores_of(query, key, i, j, causal)
+            if store:  # the knock-out; the file's way is to forget them
+                memory.write("scores", scores, i, j)
+            states = [fold(state, row, columns)
+                      for state, row in zip(states, scores)]
+        # One division a row, at the end: FlashAttention-2's saving
+        memory.write("output", [[o / total for o in out]
+                                for _, total, out in states], i)
+        memory.write("logsumexp", [[top + log(total)]
+                                   for top, total, _ in states], i)
+
+
+# --- Sum up what the output pulls ---
+def start_backward(memory, inner):
+    """D = rowsum(dO * O), a float a row, and dQ = 0 to be added to."""
+    memory.launch()
+    for i in range(0, len(memory.matrices["query"]), inner):
+        out = memory.read("output", i, i + inner)
+        grad = memory.read("output_grad", i, i + inner)
+        memory.write("delta", [[sum(map(mul, o, g))]
+                               for o, g in zip(out, grad)], i)
+        memory.write("query_grad", [[0.0] * len(row) for row in out], i)
+
+
+# --- Pull back through one tile ---
+def pull_tile(query, key, value, grad, level, delta, scores):
+    """What one tile of scores adds to dQ, dK and dV."""
+    scale = 1 / sqrt(len(key[0]))
+    # P = exp(S - L): the division by the sum happens in the exponent
+    p = [[exp(s - top) for s in row] for row, (top,) in zip(scores, level)]
+    # dS = P * (dP - D) with dP = dO V^T, and the 1 / sqrt(d) inside S
+    ds = [[scale * a * (b - d) for a, b in zip(row, pulled)]
+          for row, pulled, (d,) in zip(p, product(grad, value), delta)]
+    # dQ += dS K, dK += dS^T Q, dV += P^T dO
+    return (product(ds, transpose(key)),
+            product(transpose(ds), transpose(query)),
+            product(transpose(p), transpose(grad)))
+
+
+def add_rows(a, b):
+    """add_rows([[1, 2]], [[3, 4]]) -> [[4, 6]]"""
+    return [list(map(add, x, y)) for x, y in zip(a, b)]
+
+
+# --- Pull back tile by tile ---
+def tiled_backward(memory, causal=False):
+    """dQ, dK, dV; the scores are made again from Q and K."""
+    n, width = len(memory.matrices["query"]), len(memory.matrices["query"][0])
+    # 9d + 2: k, v, dk, dv, a share of Q, dO, dQ, P, dS; L and D
+    outer, inner = tiles(memory.capacity, width, 9 * width + 2)
+    start_backward(memory, inner)
+    memory.launch()
+    for j in range(0, n, outer):  # keys are outside: dK, dV stay in place
+        key = memory.read("key", j, j + outer)
+        value = memory.read("value", j, j + outer)
+        memory.hold("sums", 2 * len(key) * width)
+        key_grad = value_grad = [[0.0] * width] * len(key)
+        # Under the mask, queries before the tile's first key see none of it
+        for i in range(j // inner * inner if causal else 0, n, inner):
+            query = memory.read("query", i, i + inner)
+            grad = memory.read("output_grad", i, i + inner)
+            level = memory.read("logsumexp", i, i + inner)
+            delta = memory.read("delta", i, i + inner)
+            memory.hold("tile", 2 * len(query) * len(key))
+            if "scores" in memory.matrices:  # stored: the knock-out
+                scores = memory.read("scores", i, i + inner, j, j + outer)
+            else:
+                scores = scores_of(query, key, i, j, causal)
+            dq, dk, dv = pull_tile(query, key, value, grad, level, delta,
+                                   scores)
+            key_grad = add_rows(key_grad, dk)
+            value_grad = add_rows(value_grad, dv)
+            # dQ belongs to the inner loop, so it grows in the slow memory
+            query_grad = memory.read("query_grad", i, i + inner)
+            memory.write("query_grad", add_rows(query_grad, dq), i)
+        memory.write("key_grad", key_grad, j)
+        memory.write("value_grad", value_grad, j)
+
+
+# === Run both ways ===
+WAYS = {"naive": (naive_forward, naive_backward),
+        "tiled": (tiled_forward, tiled_backward)}
+
+
+def solve(way, matrices, capacity=FAST, causal=False, **switches):
+    """Both passes: the memory afterwards, and the traffic of each."""
+    forward, backward = WAYS[way]
+    memory = SlowMemory(inf if way == "naive" else capacity, **matrices)
+    forward(memory, causal, **switches)
+    first = memory.traffic
+    backward(memory, causal)
+    return memory, first, memory.traffic - first
+
+
+def example(n, width=WIDTH, scale=1):
+    """Q, K, V and dO of normal numbers, the queries times `scale`."""
+    numbers = random.Random(SEED)
+    matrices = {name: [[numbers.gauss(0, 1) for _ in range(width)]
+                       for _ in range(n)]
+                for name in ("query", "key", "value", "output_grad")}
+    matrices["query"] = [[scale * v for v in row] for row in matrices["query"]]
+    return matrices
+
+
+def distance(a, b):
+    """The largest difference between two matrices.
+
+    distance([[1, 2]], [[1, 5]]) -> 3
+    """
+    return max(abs(x - y) for p, q in zip(a, b) for x, y in zip(p, q))
+
+
+# --- Predict the traffic ---
+def predict(way, n, width, capacity):
+    """The traffic of both passes in closed form, without the mask.
+
+    predict("naive", 2, 1, 1) -> (24, 44)
+    """
+    nd = n * width
+    if way == "naive":
+        return 4 * n * n + 4 * nd, 7 * n * n + 8 * nd
+    # Every outer tile sees all of K and V; going back, all of Q, dO, L, D,
+    # and dQ twice, once in and once out
+    ahead = -(-n // tiles(capacity, width, 5 * width + 2)[0])
+    back = -(-n // tiles(capacity, width, 9 * width + 2)[0])
+    return (2 * nd + n + ahead * 2 * nd,
+            7 * nd + n + back * (4 * nd + 2 * n))
+
+
+def exponent(points):
+    """k of the best y ~ x^k, the slope in logarithms.
+
+    exponent([(1, 3), (2, 12), (4, 48)]) -> 2.0
+    """
+    xs, ys = zip(*[(log(x, 2), log(y, 2)) for x, y in points])
+    x, y = sum(xs) / len(xs), sum(ys) / len(ys)
+    return (sum((a - x) * (b - y) for a, b in zip(xs, ys))
+            / sum((a - x) ** 2 for a in xs))
+
+
+# === Show a softmax on a stream ===
+def show_stream():
+    """Scores in units of log 2, so that every weight is a power of two."""
+    state = (-inf, 0.0, [0.0])
+    for score, value in ((1, 30.0), (3, 0.0), (2, 15.0), (4, 15.0)):
+        state = fold(state, [score * log(2)], [(value,)])
+        top, total, (out,) = state
+        print(f"stream | score {score} value {value:4.1f} | largest "
+              f"{top / log(2):.0f} | sum {total:.4f} | "
+              f"average {out / total:7.4f}")
+
+
+# --- Show that both ways agree ---
+def show_agreement():
+    """Largest differences, also where no tile divides the length."""
+    for n, causal in ((64, False), (64, True), (101, True)):
+        naive, tiled = (solve(way, example(n), 512, causal)[0]
+                        for way in WAYS)
+        gaps = [distance(naive.matrices[name], tiled.matrices[name])
+                for name in ("output", "query_grad", "key_grad", "value_grad")]
+        print(f"equal | N {n:3} {'causal' if causal else 'full  '} | off by "
+              f"{gaps[0]:.1e} and {max(gaps[1:]):.1e} | held {tiled.fullest} "
+              f"of {tiled.capacity} floats")
+
+
+# --- Show the traffic ---
+def show_traffic():
+    """Floats moved, forward + backward, as N, M and d change."""
+    off = []
+
+    def moved(way, n, fast=FAST, width=WIDTH):
+        counted = solve(way, example(n, width), fast)[1:]
+        off.extend(map(sub, counted, predict(way, n, width, fast)))
+        return counted
+
+    lengths, fasts, widths = [], [], []
+    for n in LENGTHS:
+        (a, b), (c, d) = moved("naive", n), moved("tiled", n)
+        lengths.append((n, c + d))
+        print(f"length {n:4} | naive {a:7} + {b:7} | tiled {c:6} + {d:6} | "
+              f"{(a + b) / (c + d):.2f} times less")
+    for fast in FASTS:
+        c, d = moved("tiled", BETWEEN, fast)
+        fasts.append((fast, c + d))
+        law = (BETWEEN * WIDTH) ** 2 / fast
+        print(f"fast memory {fast:4} | tiled {c:7} + {d:7} | {c / law:4.1f} + "
+              f"{d / law:4.1f} times N^2 d^2 / M")
+    for width in WIDTHS:
+        c, d = moved("tiled", BETWEEN, width=width)
+        widths.append((width, c + d))
+        print(f"width {width:2} | tiled {c:7} + {d:7}")
+    print(f"exponents | N {exponent(lengths):.2f}, last doubling "
+          f"{exponent(lengths[-2:]):.2f} | M {exponent(fasts):.2f} | d "
+          f"{exponent(widths):.2f}")
+    print(f"formula off by {max(map(abs, off))} floats in {len(off)} counts")
+    for n in (8_192, 131_072):
+        a, b, c = (sum(predict(way, m, WIDTH, FAST)) for way, m in
+                   (("naive", n), ("tiled", n), ("tiled", 2 * n)))
+        print(f"formula N {n:6} | {a / b:.2f} times less | twice the N: "
+              f"{c / b:.3f} times the traffic")
+
+
+# --- Show what the mask saves ---
+def show_mask():
+    """Tiles wholly in the future are skipped in both passes."""
+    for n in LENGTHS[:3]:
+        full, causal = (solve("tiled", example(n), causal=causal)
+                        for causal in (False, True))
+        made, kept = (memory.times["scores"] + memory.times["tile"]
+                      for memory, _, _ in (full, causal))
+        print(f"mask | N {n:3} | {made - kept:3} of {made:3} tiles skipped, "
+              f"{100 * (1 - kept / made):4.1f}% | traffic saved "
+              f"{100 * (1 - sum(causal[1:]) / sum(full[1:])):4.1f}%")
+
+
+# --- Show the memory ---
+def peak(way, n, **switches):
+    """The most KB that both passes held beyond their inputs, as measured."""
+    inputs = example(n)
+    gc.disable()  # a collection empties the free lists whenever it happens
+    solve(way, inputs, **switches)  # fills them: the next run finds them full
+    tracemalloc.start()
+    solve(way, inputs, **switches)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    gc.enable()
+    return most / 1024
+
+
+def show_memory():
+    """Bytes of this very process, slow and fast memory together."""
+    for n in LENGTHS[:3]:
+        print(f"memory | N {n:3} | naive {peak('naive', n):5.0f} KB | tiled "
+              f"{peak('tiled', n):4.0f} KB | scores stored "
+              f"{peak('tiled', n, store=True):5.0f} KB")
+
+
+# === Knock parts out ===
+def gap(inputs, **switches):
+    """How far tiled attention is off when `fold` is switched, as text."""
+    naive = solve("naive", inputs)[0]
+    try:
+        tiled = solve("tiled", inputs, fold=partial(fold, **switches))[0]
+    except OverflowError:
+        return "overflow"
+    return "off by {:.1e}".format(distance(naive.matrices["output"],
+                                           tiled.matrices["output"]))
+
+
+def show_knock_outs():
+    """No rescaling, no maximum, no recomputation, no room."""
+    inputs = example(64)
+    size = sum(abs(v) for row in inputs["value"] for v in row) / (64 * WIDTH)
+    print(f"without rescaling | {gap(inputs, rescale=False)}, and the values "
+          f"average {size:.1e}")
+    top = max(map(max, scores_of(inputs["query"], inputs["key"])))
+    for target in (10, 100, 700, 1_000):
+        inputs = example(64, scale=target / top)
+        print(f"scores up to {target:4} | maximum subtracted: {gap(inputs)} | "
+              f"not: {gap(inputs, subtract=False)}")
+    plain, stored = (sum(solve("tiled", example(BETWEEN), store=store)[1:])
+                     for store in (False, True))
+    print(f"scores stored | {stored} floats moved | made again {plain}")
+    try:
+        solve("tiled", inputs, 4 * WIDTH)
+    except MemoryError as error:
+        print(f"tiles of one row | {error}: refused")
+
+
+# === Attend inside a model ===
+def attention(query, key, value, way):
+    """Causal attention of three nodes, as one operation of the tape."""
+    forward, backward = WAYS[way]
+    memory = SlowMemory(inf if way == "naive" else TRAIN_FAST,
+                        query=query.value, key=key.value, value=value.value)
+    forward(memory, causal=True)
+
+    def pull(grad):
+        memory.matrices["output_grad"] = grad
+        backward(memory, causal=True)
+        for node, name in ((query, "query"), (key, "key"), (value, "value")):
+            node.receive(memory.matrices[name + "_grad"])
+
+    return record(memory.matrices["output"], pull)
+
+
+# --- A model of one head ---
+class Model:
+    """Letters and positions, one head of attention, a linear head."""
+
+    def __init__(self, way):
+        self.way, numbers = way, random.Random(SEED)
+        kinds = len(LETTERS)
+        self.parameters = [
+            Node([[numbers.gauss(0, 1 / sqrt(MODEL)) for _ in range(columns)]
+                  for _ in range(rows)])
+            for rows, columns in ((MODEL, kinds), (CONTEXT, MODEL),
+                                  *[(MODEL, MODEL)] * 4, (kinds, MODEL))]
+
+    def logits(self, tokens):
+        """CONTEXT tokens -> [CONTEXT][27]: what may follow each."""
+        letters, positions, query, key, value, mix, head = self.parameters
+        # A product with one-hot rows is a look-up that needs no new operation
+        one_hot = Node([[float(k == t) for k in range(len(LETTERS))]
+                        for t in tokens])
+        x = plus(times(one_hot, letters), positions)
+        attended = attention(times(x, query), times(x, key), times(x, value),
+                             self.way)
+        return times(plus(x, times(attended, mix)), head)
+
+    def loss(self, piece):
+        """Nats a letter: each of the piece foretells the next."""
+        return cross_entropy(self.logits(piece[:-1]), piece[1:])
+
+
+# --- Cut names into pieces ---
+def read_pieces():
+    """Training and held-out names in a row, cut into CONTEXT + 1 tokens.
+
+    A piece may begin inside a name. Its last token is the first of the next,
+    so that every letter is foretold once.
+    """
+    try:
+        lines = NAMES.read_text(encoding="ascii").splitlines()[1:]
+    except FileNotFoundError:
+        sys.exit(f"{NAMES.name} is missing; it belongs in {NAMES.parent}")
+    names = [line.split(",")[0] for line in lines]
+    random.Random(SEED).shuffle(names)
+    held = len(names) // 10
+    print(f"data | {len(names) - held} names to train on, {held} held out")
+    rows = [[LETTERS.index(letter) for letter in ".".join(["", *part, ""])]
+            for part in (names[held:], names[:held])]
+    return [[row[i:i + CONTEXT + 1]
+             for i in range(0, len(row) - CONTEXT, CONTEXT)] for row in rows]
+
+
+# === Adam ===
+class Adam:
+    """Kingma and Ba's optimizer: a step of its own size for every number.
+
+    m and v are running means of the gradient and of its square. Their
+    corrections for the start at zero are folded into one step size a call
+    (section 2 of the paper), so the inner loop has no division but one.
+    """
+
+    def __init__(self, parameters, beta1=0.9, beta2=0.99, epsilon=1e-8):
+        self.parameters = parameters
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.steps = 0
+        self.moments = [[([0.0] * len(row), [0.0] * len(row))
+                         for row in node.value] for node in parameters]
+
+    def step(self, learning_rate):
+        """Move every parameter against its gradient, then forget that."""
+        self.steps += 1
+        b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        rate = (learning_rate * sqrt(1 - b2 ** self.steps)
+                / (1 - b1 ** self.steps))
+        for node, moments in zip(self.parameters, self.moments):
+            if node.grad is None:
+                continue
+            for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
+                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
+                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                moments[i] = m, v
+                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
+                                 in zip(node.value[i], m, v)]
+            node.grad = None
+
+
+# --- Train both ways ---
+def train(model, pieces):
+    """The loss of every step."""
+    adam, losses = Adam(model.parameters), []
+    for step in range(STEPS):
+        loss = model.loss(pieces[step])
+        losses.append(loss.value[0][0])
+        backward(loss)
+        adam.step(LEARNING_RATE * (1 - step / STEPS))
+    return losses
+
+
+def evaluate(model, pieces):
+    """Mean loss of pieces that the model is not trained on."""
+    losses = [model.loss(piece).value[0][0] for piece in pieces]
+    TAPE.clear()  # nothing is pulled back
+    return sum(losses) / len(losses)
+
+
+def count_pairs(pieces, held):
+    """The baseline: counts of letter after letter, plus one each."""
+    counts = [[1] * len(LETTERS) for _ in LETTERS]
+    for piece in pieces:
+        for a, b in zip(piece, piece[1:]):
+            counts[a][b] += 1
+    losses = [-log(counts[a][b] / sum(counts[a]))
+              for piece in held for a, b in zip(piece, piece[1:])]
+    return sum(losses) / len(losses)
+
+
+def sample(model):
+    """CONTEXT letters; the mask hides the dots that fill the row."""
+    numbers, tokens = random.Random(SEED), [0]
+    while len(tokens) < CONTEXT:
+        row = tokens + [0] * (CONTEXT - len(tokens))
+        chances = softmax(model.logits(row).value[len(tokens) - 1])
+        tokens += numbers.choices(range(len(LETTERS)), chances)
+        TAPE.clear()
+    return "".join(LETTERS[token] for token in tokens)
+
+
+# --- Show the training ---
+def show_training():
+    """Both ways from the same start, on the same pieces."""
+    pieces, held = read_pieces()
+    naive, tiled = models = [Model(way) for way in WAYS]
+    size = sum(len(node.value) * len(node.value[0])
+               for node in tiled.parameters)
+    print(f"model | {size} parameters, one layer, one head of width {MODEL}")
+    untrained = evaluate(tiled, held)
+    losses = [train(model, pieces) for model in models]
+    for step in range(0, STEPS, STEPS // 4):
+        a, b = (row[step] for row in losses)
+        print(f"step {step:3} | naive {a:.6f} | tiled {b:.6f}")
+    gap = max(map(abs, map(sub, *losses)))
+    print(f"steps {STEPS} | losses differ by at most {gap:.1e}")
+    print(f"held out | naive {evaluate(naive, held):.4f} | tiled "
+          f"{evaluate(tiled, held):.4f} | untrained {untrained:.4f} | "
+          f"pairs {count_pairs(pieces, held):.4f}")
+    print(f"sample | {sample(tiled)}")
+
+
+# === Main ===
+def main():
+    show_stream()
+    show_agreement()
+    show_traffic()
+    show_mask()
+    show_memory()
+    show_knock_outs()
+    show_training()
+
+
+if __name__ == "__main__":
+    main()
