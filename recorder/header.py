@@ -101,7 +101,8 @@ def _mapping(data: object, what: str, allowed: set[str] | None = None) -> dict[s
         raise ValueError(f"{what} must be a mapping of names, not {data!r}")
     for key in data:
         if allowed is not None and key not in allowed:
-            raise ValueError(f"{what} has an unknown key '{key}'; it may have {_list(allowed)}")
+            known = ", ".join(f"'{name}'" for name in sorted(allowed))
+            raise ValueError(f"{what} has an unknown key '{key}'; known are {known}")
     return data
 
 
@@ -109,10 +110,6 @@ def _paper(data: object) -> str | None:
     if data is not None and not isinstance(data, str):
         raise ValueError(f"'paper' must be one key of references.bib, not {data!r}")
     return data
-
-
-def _list(names: set[str]) -> str:
-    return " and ".join(f"'{name}'" for name in sorted(names))
 
 
 def _named(data: object, what: str, shape: re.Pattern[str]) -> dict[str, Any]:

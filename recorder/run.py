@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 
 from recorder import data, records
@@ -91,7 +90,9 @@ class Recorder:
     def _longest_first(self, todo: Sequence[Run]) -> list[Run]:
         """The runs by the seconds that each took last, unknown ones before all others."""
         expected = {run: self._expected(run) for run in todo}
-        waiting = sorted(todo, key=lambda run: -(expected[run] or inf))
+        known = [run for run in todo if expected[run] is not None]
+        waiting = [run for run in todo if expected[run] is None]
+        waiting += sorted(known, key=lambda run: expected[run] or 0, reverse=True)
         for run in waiting:
             self.progress.wait(run, expected[run])
         return waiting
