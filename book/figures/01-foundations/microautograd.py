@@ -7,67 +7,55 @@ from book.figures import style
 
 def graph(run):
     """The pencil example, y = h + h h with h = w x: values, slopes and gradients."""
-    figure, ax = style.diagram(2.15)
-    places = {
-        "w": (0.62, 1.62, "$w = 2$"),
-        "x": (0.62, 0.72, "$x = 3$"),
-        "h": (2.05, 1.17, "$h = w x = 6$"),
-        "r": (3.42, 0.72, "$r = h h = 36$"),
-        "y": (4.62, 1.17, "$y = h + r = 42$"),
+    figure, ax = style.diagram(2.3)
+    places = {  # name: place, text, width, gradient, on which side of the box it stands
+        "w": (0.6, 1.62, "$w = 2$", 0.66, "13 · 3 = 39", 1),
+        "x": (0.6, 0.78, "$x = 3$", 0.66, "13 · 2 = 26", -1),
+        "h": (1.95, 1.2, "$h = w x = 6$", 0.96, "1 + 6 + 6 = 13", 1),
+        "r": (3.3, 0.78, "$r = h h = 36$", 0.96, "1", -1),
+        "y": (4.55, 1.2, "$y = h + r = 42$", 1.1, "1", 1),
     }
-    boxes = {
-        name: style.box(ax, x, y, text, width={"w": 0.66, "x": 0.66, "y": 1.08}.get(name, 0.96))
-        for name, (x, y, text) in places.items()
-    }
-    gradients = {"w": "13 · 3 = 39", "x": "13 · 2 = 26", "h": "1 + 6 + 6 = 13", "r": "1", "y": "1"}
-    for name, gradient in gradients.items():
-        x, y, _ = places[name]
-        ax.text(x, y - 0.29, gradient, color=style.RUST, ha="center", va="center")
+    boxes = {}
+    for name, (x, y, text, width, gradient, side) in places.items():
+        boxes[name] = style.box(ax, x, y, text, width=width)
+        ax.text(x, y + 0.29 * side, gradient, color=style.RUST, ha="center", va="center")
     for start, end, slope, bend in (
         ("w", "h", "3", 0.0),
         ("x", "h", "2", 0.0),
         ("h", "r", "6", 0.22),
         ("h", "r", "6", -0.22),
-        ("h", "y", "1", -0.22),
+        ("h", "y", "1", -0.28),
         ("r", "y", "1", 0.0),
     ):
         style.arrow(ax, boxes[start], boxes[end], slope, bend=bend)
-    ax.text(0.3, 2.0, "computed from left to right", color=style.GREY, size=style.SMALL)
-    ax.text(4.9, 0.22, "pulled back from right to left", color=style.RUST, size=style.SMALL,
-            ha="right")  # fmt: skip
+    ax.text(0.27, 0.12, "values: from left to right", color=style.GREY, size=style.SMALL)
+    ax.text(style.WIDTH - 0.1, 0.12, "gradients: from right to left", color=style.RUST,
+            size=style.SMALL, ha="right")  # fmt: skip
     return figure
 
 
 def tape(run):
-    """The recorded operations of the classifier with two rounds, and who writes to whom."""
-    figure, ax = style.diagram(2.3)
-    names = ["times", "relu", "times", "relu", "plus", "times", "relu", "plus", "times", "cross-\nentropy"]  # fmt: skip
-    left, step = 0.36, (style.WIDTH - 0.72) / (len(names) - 1)
-    centres = [left + i * step for i in range(len(names))]
-    y = 1.2
+    """The recorded operations of the classifier with two rounds, and who feeds whom."""
+    figure, ax = style.diagram(1.95)
+    names = ["times", "relu", "times", "relu", "plus"] + ["times", "relu", "plus"]
+    names += ["times", "cross-\nentropy"]
+    left, step, y = 0.26, (style.WIDTH - 0.56) / 9, 1.08
     boxes = [
-        style.box(ax, x, y, name, width=0.46, height=0.34)
-        for x, name in zip(centres, names, strict=True)
+        style.box(ax, left + i * step, y, name, width=0.4 + 0.1 * (i == 9), height=0.4)
+        for i, name in enumerate(names)
     ]
     for start, end in zip(boxes, boxes[1:], strict=False):
         style.arrow(ax, start, end)
-    weights = {"$W_1$": [0], "$W_2$": [2, 5], "$W_3$": [8]}
-    for name, uses in weights.items():
-        x = sum(centres[i] for i in uses) / len(uses)
-        low = style.box(ax, x, 0.45, name, width=0.42, height=0.28, ec=style.ACCENT)
+    for name, uses in {"$W_1$": [0], "$W_2$": [2, 5], "$W_3$": [8]}.items():
+        x = left + step * sum(uses) / len(uses)
+        weight = style.box(ax, x, 0.3, name, width=0.4, height=0.28, ec=style.ACCENT)
         for i in uses:
-            style.arrow(ax, low, boxes[i], color=style.ACCENT)
+            style.arrow(ax, weight, boxes[i], color=style.ACCENT)
     for start, end in ((1, 4), (4, 7)):
-        style.arrow(
-            ax,
-            (centres[start] + 0.06, y + 0.18),
-            (centres[end] - 0.06, y + 0.18),
-            bend=-0.34,
-            color=style.RUST,
-        )
-    for start, end in ((1, 4), (4, 7)):
-        ax.text((centres[start] + centres[end]) / 2, y + 0.68, "the same rows again",
-                color=style.RUST, size=style.SMALL, ha="center")  # fmt: skip
+        x, next_x = left + start * step + 0.06, left + end * step - 0.06
+        style.arrow(ax, (x, y + 0.21), (next_x, y + 0.21), bend=-0.3, color=style.RUST)
+        ax.text(left + step * (start + end) / 2, y + 0.54, "the same rows again",
+                color=style.RUST, size=style.SMALL, ha="center", va="bottom")  # fmt: skip
     return figure
 
 
@@ -104,7 +92,8 @@ def learning_curves(run):
     """Loss and held-out accuracy of the right and the broken gradient, epoch by epoch."""
     figure = Figure(figsize=(style.WIDTH, 2.5))
     losses, accuracies = figure.subplots(1, 2)
-    for k, (name, label) in enumerate((("gradients add up", "added"), ("they overwrite  ", "overwritten"))):  # fmt: skip
+    runs = {"gradients add up": "added", "they overwrite  ": "overwritten"}
+    for k, (name, label) in enumerate(runs.items()):
         rows = run.rows(rf"^{name} \| epoch +(\d+) \| loss (\S+) \| held out (\S+)$")
         epochs, loss, accuracy = zip(*rows, strict=True)
         options = {
@@ -115,13 +104,14 @@ def learning_curves(run):
         accuracies.plot(epochs, accuracy, **options)
     near = float(run.fact(r"^nearest neighbour \| held out (\S+)$"))
     accuracies.axhline(near, color=style.GREY, linewidth=0.8, linestyle=style.DASHES[2])
-    accuracies.text(epochs[-1], near, "nearest neighbour", color=style.GREY, size=style.SMALL,
-                    ha="right", va="bottom")  # fmt: skip
+    accuracies.annotate("nearest neighbour", (epochs[-1], near), (0, 3), va="bottom", ha="right",
+                        textcoords="offset points", color=style.GREY)  # fmt: skip
     losses.set(xlabel="epoch", ylabel="training loss (nats)")
     accuracies.set(xlabel="epoch", ylabel="held-out accuracy")
     for ax in (losses, accuracies):
         ax.set_xticks(range(2, len(epochs) + 1, 2))
         ax.grid(axis="y")
     accuracies.set_ylim(top=1.04)
+    accuracies.set_yticks([tick for tick in accuracies.get_yticks() if tick < near - 0.05])
     losses.legend(loc="upper right")
     return figure
