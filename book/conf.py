@@ -6,6 +6,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from book.theme import html  # noqa: E402
 from book.theme.latex import SETTINGS  # noqa: E402
 
 project = "No Magic"
@@ -39,9 +40,9 @@ bibtex_bibfiles = ["../references.bib"]
 bibtex_default_style = "by-author"
 bibtex_reference_style = "round"
 
-# --- HTML
-html_theme = "sphinx_book_theme"
-html_title = "No Magic"
+# --- HTML (the settings are in book/theme/html.py, the look in book/theme/static)
+extensions += ["book.extensions.mathematics", "book.theme.html"]
+globals().update(html.SETTINGS)
 
 # --- PDF (the settings are with the design, in book/theme/latex.py)
 extensions.append("book.theme.latex")

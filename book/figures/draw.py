@@ -155,9 +155,10 @@ class Module:
         for name, value in vars(module).items():
             if not inspect.isfunction(value) or name.startswith("_"):
                 continue
-            if value.__module__ == module.__name__ and next(
-                iter(inspect.signature(value).parameters), None
-            ) == "run":
+            if (
+                value.__module__ == module.__name__
+                and next(iter(inspect.signature(value).parameters), None) == "run"
+            ):
                 yield name, value
 
     def draw(self) -> Drawing:

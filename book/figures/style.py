@@ -25,9 +25,9 @@ from matplotlib.text import Annotation, Text
 FONTS = Path(__file__).resolve().parent.parent / "theme" / "fonts"
 
 WIDTH = 132 / 25.4  # inches: the text block in print
-WIDE = 166 / 25.4  # the text block and its margin, for what cannot be narrower
-SIZE = 9.0  # points, as the captions in print
-SMALL = 8.0
+WIDE = 176 / 25.4  # with the margin and the space before it, for what cannot be narrower
+SIZE = 9.5  # points, as the captions in print
+SMALL = 8.5
 
 # Every series differs in lightness as well as in hue, and the lines of a plot in their dashes too:
 # the figures stay legible to colour-blind readers and on a grey printer.

@@ -1,0 +1,56 @@
+"""What the HTML edition asks of Sphinx and of its theme. The look is in static/nomagic.css."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.util.typing import ExtensionMetadata
+
+THEME = Path(__file__).resolve().parent
+
+SETTINGS: dict[str, Any] = {
+    "html_theme": "sphinx_book_theme",
+    "html_title": "No Magic",
+    "html_static_path": ["theme/static"],
+    "html_css_files": [("nomagic.css", {"priority": 900})],
+    "html_context": {"default_mode": "auto"},  # the reader's system decides, then the switch
+    "html_theme_options": {
+        "article_header_start": ["toggle-primary-sidebar.html"],
+        "home_page_in_toc": False,
+        "logo": {"text": "No Magic"},
+        "max_navbar_depth": 2,
+        "navbar_end": [],
+        "navbar_persistent": [],  # else a second search box
+        "search_bar_text": "Search",
+        "show_navbar_depth": 2,
+        "show_toc_level": 2,
+        "use_download_button": False,
+        "use_fullscreen_button": False,
+    },
+    "html_copy_source": False,
+    "html_show_sourcelink": False,
+    "html_show_search_summary": False,  # fetches pages, which browsers refuse from file://
+    "html_show_sphinx": False,
+    "html_permalinks_icon": "#",
+    "html_secnumber_suffix": "\N{EN SPACE}",
+    "copybutton_selector": "div:not(.transcript) > div.highlight > pre",
+    "copybutton_exclude": ".linenos, .gp, .go",
+}
+
+
+def finish(app: Sphinx, exception: Exception | None) -> None:
+    """Put the book's colours of code over the theme's, and leave out the source maps."""
+    if exception or not isinstance(app.builder, StandaloneHTMLBuilder):
+        return
+    static = Path(app.outdir) / "_static"
+    if static.is_dir():
+        shutil.copyfile(THEME / "pygments.css", static / "pygments.css")
+        for path in static.rglob("*.map"):
+            path.unlink()
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.connect("build-finished", finish, priority=900)  # after the theme, which writes the file
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
