@@ -3,11 +3,11 @@
 It takes at most two multiply-adds for each operation of the forward pass,
 however many weights there are. The run counts them on a graph of single
 numbers, each operation beside its derivative, and checks the slopes against
-finite differences and against a pass in the other direction. A tape
-of matrices then finds the same gradients with thousands of times fewer
-recorded operations, and trains a classifier of handwritten digits, beside two
-baselines. Last, both are broken: gradients that replace each other instead
-of adding up, values pulled before their gradient is whole.
+finite differences and against a pass in the other direction. A tape of
+matrices then finds the same gradients with thousands of times fewer recorded
+operations, and trains a classifier of handwritten digits, beside two
+baselines. Last, both engines are broken: gradients that replace each other
+instead of adding up, values pulled before their gradient is whole.
 
 Left out: second derivatives, operations in place, broadcasting, the GPU.
 
@@ -34,10 +34,10 @@ HIDDEN = 32  # twice as many gain little and take twice the time
 ROUNDS = 2  # the middle layer runs twice on one matrix: a weight with two uses
 SPREAD = 1.0  # at 0 every weight starts at zero, and none can learn
 EPOCHS = 10  # training error is nearly gone by then
-BATCH = 32
+BATCH = 32  # a steadier direction than one digit, and 37 steps an epoch
 LEARNING_RATE = 0.01  # falls to zero in a straight line over the run
 PROBE = 8  # digits on which the two engines are compared
-DIGITS = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"
+DATA_HASH = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"
 
 
 # === Data ===
@@ -49,9 +49,9 @@ def load_digits():
     """
     path = Path(__file__).resolve().parent.parent / "data" / "digits.csv.gz"
     packed = path.read_bytes() if path.exists() else b""
-    if sha256(packed).hexdigest() != DIGITS:
+    if sha256(packed).hexdigest() != DATA_HASH:
         raise SystemExit(f"{path.name} is missing or altered: it belongs in "
-                         f"{path.parent}, with the SHA-256 {DIGITS}")
+                         f"{path.parent}, with the SHA-256 {DATA_HASH}")
     rows = [[int(level) for level in line.split(",")]
             for line in gzip.decompress(packed).decode("ascii").split()]
     digits = [([v / 16 for v in row[:64]] + [1.0], row[64]) for row in rows]
@@ -138,8 +138,9 @@ def push_forward(order, change):
     moved = dict(change)
     for value in order:
         if value.parents:
-            moved[value] = sum(slope * moved.get(parent, 0.0) for parent, slope
-                               in zip(value.parents, value.slopes))
+            moved[value] = sum(
+                slope * moved.get(parent, 0.0)
+                for parent, slope in zip(value.parents, value.slopes))
     return moved[order[-1]]
 
 
@@ -153,6 +154,7 @@ def central_difference(function, point, i, step):
 
 
 def every_operation(a, b):
+    """Sum, difference, product, exp, relu and log, with `a` used thrice."""
     return ((a * b).exp() + (a - b).relu()).log() * a
 
 
@@ -608,9 +610,11 @@ def main():
           f"weights {len(flat(first_weights())):,}")
     by_hand()
     check_values()
+    print()
     compare(learn[:PROBE])
     show_limits(learn[:1])
     compare_broken(learn[:PROBE])
+    print()
     baselines(learn, held_out)
     train(learn, held_out, "gradients add up")
     overwriting(lambda: train(learn, held_out, "they overwrite  "))

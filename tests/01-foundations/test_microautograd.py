@@ -306,7 +306,7 @@ def test_a_missing_or_altered_data_file_gets_one_sentence(script, monkeypatch, t
         message = str(exit_.value)
         assert "digits.csv.gz" in message
         assert str(tmp_path / "scripts" / "data") in message
-        assert script.DIGITS in message
+        assert script.DATA_HASH in message
 
 
 def test_a_few_steps_learn_and_print_the_same_twice(script, monkeypatch):
