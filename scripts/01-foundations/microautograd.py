@@ -101,9 +101,9 @@ class Value:
 def topological(root):
     """All that the root was computed from, parents first, the root last.
 
-    The stack holds each value twice: first it sends its parents ahead, then
-    it takes its place behind them. A function that called itself would need
-    one Python frame for each level of the graph, and Python allows 1,000.
+    A value goes on the stack to send its parents ahead, and once more to
+    take its place behind them. A function that called itself would need one
+    Python frame for each level of the graph, and 1,000 is the usual limit.
     """
     order, seen, stack = [], set(), [(root, False)]
     while stack:
@@ -361,6 +361,7 @@ def tape_loss(digits, weights):
 
 # --- The same, number by number ---
 def dot(a, b):
+    """dot([1, 2], [3, 4]) -> 11"""
     return reduce(add, map(mul, a, b))
 
 
