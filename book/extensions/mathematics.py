@@ -138,8 +138,15 @@ def html_of(translator: HTML5Translator, node: nodes.math | nodes.math_block) ->
 
 def visit_math(self: HTML5Translator, node: nodes.math) -> None:
     self.body.append(self.starttag(node, "span", "", CLASS="math notranslate nohighlight"))
-    self.body.append(html_of(self, node) + "</span>")
+    self.body.append(html_of(self, node) + "</span>" + glue(node))
     raise nodes.SkipNode
+
+
+def glue(node: nodes.math) -> str:
+    """A word joiner where text follows at once, lest a comma begin the next line."""
+    following = node.next_node(descend=False, siblings=True)
+    touches = isinstance(following, nodes.Text) and not following.astext()[:1].isspace()
+    return "\N{WORD JOINER}" if touches else ""
 
 
 def visit_displaymath(self: HTML5Translator, node: nodes.math_block) -> None:

@@ -4,9 +4,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.typing import ExtensionMetadata
+
+from book.extensions.facts import claim_mark
 
 THEME = Path(__file__).resolve().parent
 
@@ -40,6 +44,20 @@ SETTINGS: dict[str, Any] = {
 }
 
 
+class CloseUp(SphinxPostTransform):
+    """Take away the space before the mark of a claim, so that it keeps to its sentence."""
+
+    default_priority = 900
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        for mark in self.document.findall(claim_mark):
+            place = mark.parent.index(mark)
+            before = mark.parent[place - 1] if place else None
+            if isinstance(before, nodes.Text):
+                mark.parent[place - 1] = nodes.Text(before.rstrip())
+
+
 def finish(app: Sphinx, exception: Exception | None) -> None:
     """Put the book's colours of code over the theme's, and leave out the source maps."""
     if exception or not isinstance(app.builder, StandaloneHTMLBuilder):
@@ -52,5 +70,6 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
+    app.add_post_transform(CloseUp)
     app.connect("build-finished", finish, priority=900)  # after the theme, which writes the file
     return {"parallel_read_safe": True, "parallel_write_safe": True}
