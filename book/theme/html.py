@@ -39,6 +39,7 @@ SETTINGS: dict[str, Any] = {
     "html_show_sphinx": False,
     "html_permalinks_icon": "#",
     "html_secnumber_suffix": "\N{EN SPACE}",
+    "myst_update_mathjax": False,  # formulas are rendered by KaTeX (book.extensions.mathematics)
     "copybutton_selector": "div:not(.transcript) > div.highlight > pre",
     "copybutton_exclude": ".linenos, .gp, .go",
 }
