@@ -40,7 +40,9 @@ class Drawn(SphinxDirective):
         light = self.image(f"{base}.*", "only-light")
         dark = addnodes.only("", self.image(f"{base}-dark.*", "only-dark"))
         dark["expr"] = "builder_html"
-        figure = nodes.figure("", light, dark, self.caption(name))
+        # The theme hides a caption beside a hidden image, so the images stand one level below.
+        images = nodes.container("", light, dark)
+        figure = nodes.figure("", images, self.caption(name))
         self.set_source_info(figure)
         self.options["name"] = f"fig-{chapter.split('/')[1]}-{name}"
         self.add_name(figure)

@@ -94,6 +94,8 @@ def test_a_piece_of_a_transcript_ends_where_it_is_told(built: SmallBook) -> None
 def test_a_figure_is_shown_light_and_dark_on_screen_and_once_in_print(built: SmallBook) -> None:
     figure = built.page("01-first/alpha").split('id="fig-alpha-learning-curves"')[1]
     figure = figure.split("</figure>")[0]
+    # The theme hides a caption that has a hidden image among its elder siblings.
+    assert figure.index("</div>") < figure.index("<figcaption>")
     assert figure.count("<img") == 2 and figure.count('alt="A line that falls."') == 2
     assert 'class="only-light" src="../_images/alpha-learning-curves.svg"' in figure
     assert 'class="only-dark" src="../_images/alpha-learning-curves-dark.svg"' in figure
