@@ -35,7 +35,7 @@ PAPERS = {"a4": "a4paper", "letter": "letterpaper"}
 
 # What leaves no trace in the text column: margin notes, anchors, index entries, tables of contents.
 UNSEEN = (nodes.sidebar, nodes.target, nodes.comment, nodes.Invisible, nodes.compound)
-CONTINUED = (nodes.paragraph, nodes.title)
+HANGING = (nodes.entry, nodes.list_item, nodes.definition, nodes.citation, nodes.footnote)
 
 SUBTITLE = "The algorithms behind modern AI, one readable file at a time"
 COPYRIGHT = r"""
@@ -170,7 +170,7 @@ class BookTranslator(LaTeXTranslator):
 
     def visit_literal_block(self, node: Element) -> None:
         """Tell the style how many lines are coming, so that it can choose where to break."""
-        self.body.append(f"\n\\nmlines{{{node.astext().count(chr(10)) + 1}}}%")
+        self.body.append(f"\n\\nmlines{{{len(node.astext().splitlines())}}}%")
         super().visit_literal_block(node)
 
     # --- Paragraphs and margin notes
@@ -204,8 +204,8 @@ class BookTranslator(LaTeXTranslator):
         before = node.parent.index(node) - 1
         while before >= 0 and isinstance(node.parent[before], UNSEEN):
             before -= 1
-        first = before < 0 and not isinstance(node.parent, (nodes.section, nodes.entry))
-        if first or (before >= 0 and not isinstance(node.parent[before], CONTINUED)):
+        after = node.parent[before] if before >= 0 else None
+        if not isinstance(after, nodes.paragraph) and not isinstance(node.parent, HANGING):
             self.body.append("\n\\noindent{}%")
         super().visit_paragraph(node)
         if self.waiting and self.in_minipage == 0:
