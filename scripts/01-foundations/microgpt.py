@@ -1,0 +1,615 @@
+"""microgpt: one GPT, trained on two kinds of sequence.
+
+Claim: attention pays where the answer stands at a place that the data must
+point out. The same network learns names letter by letter, and the sounds of
+English words given their spelling. With a plain mean of the past in place of
+attention, the names hardly suffer and the sounds fall apart.
+
+Left out: biases, learned gains, dropout, weight decay, a cache of keys and
+values, and a tokenizer: a symbol is one letter or one phoneme.
+
+Vaswani et al., "Attention Is All You Need" (2017); Radford et al., "Improving
+Language Understanding by Generative Pre-Training" (2018). After Andrej
+Karpathy's makemore and microgpt. The run shows held-out loss, in nats per
+predicted symbol, beside smoothed counts; names sampled at three temperatures;
+words that the data does not have, read aloud; and where the heads look.
+"""
+
+# === Imports ===
+import csv
+import gzip
+import random
+import sys
+import time
+from collections import Counter, defaultdict
+from itertools import accumulate
+from math import exp, log, sqrt
+from operator import add, mul
+from pathlib import Path
+
+# === Settings ===
+SEED = 1
+TASKS = ["names", "sounds"]
+STEPS = 800  # nearly one pass over the names, two thirds over the words
+BATCH = 8  # 4 sequences would pay as much for Adam; 16 learn less a second
+WIDTH = 16  # 24 gains 0.05 nats on the sounds and takes half as long again
+HEADS = 2  # one costs a tenth of a nat on the sounds, four gain nothing
+HIDDEN = 32  # GPT's four times WIDTH is slower and no better this early
+LAYERS = 1  # a second one doubles the time, also no better this early
+RATE = 0.03  # at 0.05 some seeds never get below 2 nats on the sounds
+WARM_UP = 50  # small steps while Adam's running means still say little
+REPORT = 100  # steps between two rows of the learning curve
+CHECKED = 150  # held-out sequences behind such a row; results use them all
+READ = 250  # held-out words to read aloud
+SAMPLES = 150  # names at each temperature
+TEMPERATURES = [0.5, 0.8, 1.1]
+NEW_WORDS = ["gizmo", "chatbot", "pixel", "zorble", "wizardry", "blog"]
+MAPPED = "chatbot"  # the word whose attention is shown
+# The knock-outs: give one of these another value and run again.
+LOOK = "softmax"  # "mean": the past unweighted; "self": no past at all
+CAUSAL = True  # False: a token sees those that come after it
+POSITIONS = "restart"  # "absolute": do not begin again; "none": no positions
+RESIDUAL = True  # False: a layer replaces its input instead of adding to it
+
+# === Data ===
+FOLDER = Path(__file__).resolve().parent.parent / "data"
+FILES = {"names": "names.csv", "sounds": "cmudict_small.txt.gz"}
+END = "."  # after the last symbol; names start with it too
+
+
+def read(task):
+    """Examples (symbols, given): the first `given` symbols are not predicted.
+
+    . e m m a .            given 1
+    s o f t : S AO F T .   given 5: the loss is on the sounds alone
+    """
+    path = FOLDER / FILES[task]
+    if not path.is_file():
+        sys.exit(f"microgpt: {path.name} is missing, put it into {FOLDER}")
+    if task == "names":
+        with open(path, encoding="ascii", newline="") as file:
+            return [([END, *row["name"], END], 1)
+                    for row in csv.DictReader(file)]
+    with gzip.open(path, "rt", encoding="ascii") as file:
+        return [([*word, ":", *sounds, END], len(word) + 1)
+                for word, *sounds in map(str.split, file)]
+
+
+class Task:
+    """Examples with ids for symbols, in random order; a tenth held out."""
+
+    def __init__(self, name):
+        self.name, examples = name, read(name)
+        self.symbols = sorted({s for sequence, _ in examples
+                               for s in sequence})
+        self.id = {s: i for i, s in enumerate(self.symbols)}
+        self.longest = max(len(sequence) for sequence, _ in examples)
+        examples = [([self.id[s] for s in sequence], given)
+                    for sequence, given in examples]
+        random.shuffle(examples)
+        tenth = len(examples) // 10
+        self.held_out, self.train = examples[:tenth], examples[tenth:]
+
+
+# === Count what follows ===
+# --- Clues, the best one last ---
+CLUES = 6  # tokens that the longest context holds
+
+
+def past(ids, given, i):
+    """What an n-gram looks at: past([7, 8, 9], 1, 2) -> [7, 8]"""
+    return ids[max(0, i - CLUES):i]
+
+
+def place(ids, given, i):
+    """What a person would look at, who knows how English is spelt.
+
+    The letter that stands where sound i stands, the sound before it, the
+    letters beside. place([5, 6, 7, 0, 8, 9], 4, 5) -> [None, 0, 5, 7, 8, 6]
+    """
+    k, letter = i - given, dict(enumerate(ids[:given])).get
+    return [letter(k - 2), letter(k + 2), letter(k - 1), letter(k + 1),
+            ids[i - 1], letter(k)]
+
+
+# --- Smooth the counts ---
+def chances(table, context, token, classes):
+    """P(token) by no clue, by the last, by the last two, and so on.
+
+    Witten and Bell: if n tokens followed a context, of t kinds, expect a
+    new kind t times in n + t, and ask the shorter context which.
+    chances({(): {0: 1}}, (), 1, 2)[0] -> 0.25
+    """
+    p, found = 1 / classes, []
+    for n in range(len(context) + 1):
+        seen = table.get(context[len(context) - n:])
+        if seen:
+            p = ((seen.get(token, 0) + len(seen) * p)
+                 / (sum(seen.values()) + len(seen)))
+        found.append(p)
+    return found + [p] * (CLUES - len(context))  # no more clues to be had
+
+
+def count(task, view):
+    """Count the training part; held-out losses by number of clues."""
+    def cases(examples):
+        return [(tuple(view(ids, given, i)), ids[i])
+                for ids, given in examples for i in range(given, len(ids))]
+
+    table = defaultdict(Counter)
+    for context, token in cases(task.train):
+        for n in range(len(context) + 1):
+            table[context[n:]][token] += 1
+    logs = [[-log(p) for p in chances(table, *case, len(task.symbols))]
+            for case in cases(task.held_out)]
+    return [sum(column) / len(logs) for column in zip(*logs)]
+
+
+# === The tape ===
+TAPE = []  # every operation of the forward pass, in the order it ran
+
+
+class Node:
+    """A matrix and the gradient of the loss with respect to it.
+
+    Both are lists of rows of the same shape; `grad` is None until something
+    flows back. Rows are never changed in place, so nodes may share them.
+    """
+
+    __slots__ = ("value", "grad")
+
+    def __init__(self, value):
+        self.value, self.grad = value, None
+
+    def receive(self, rows):
+        """Add `rows` to the gradient: one value used twice gets both parts."""
+        if self.grad is None:
+            self.grad = rows
+        else:
+            self.grad = [list(map(add, a, b)) for a, b in zip(self.grad, rows)]
+
+
+def record(value, pull):
+    """Put one operation on the tape; `pull` takes the output's gradient."""
+    out = Node(value)
+    TAPE.append((out, pull))
+    return out
+
+
+def backward(loss):
+    """Run the tape in reverse from a 1 x 1 loss, and leave it empty.
+
+    In reverse order each node has the whole of its gradient before it is
+    pulled. Popping frees each closure at once: no graph stays behind for
+    the cyclic garbage collector.
+    """
+    loss.grad = [[1.0]]
+    while TAPE:
+        out, pull = TAPE.pop()
+        if out.grad is not None:  # else the loss does not depend on it
+            pull(out.grad)
+
+
+# --- Multiply by a transposed matrix ---
+def product(a, b):
+    """A B^T of two lists of rows.
+
+    product([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]
+    """
+    return [[sum(map(mul, row, col)) for col in b] for row in a]
+
+
+def transpose(a):
+    """transpose([[1, 2], [3, 4]]) -> [(1, 3), (2, 4)]"""
+    return list(zip(*a))
+
+
+def times(a, b):
+    """C = A B^T: [n][k] and [m][k] give [n][m].
+
+    Rows against rows, because Python reads a row without copying it.
+    dA = dC B and dB = dC^T A, both written as a product of rows again.
+    """
+    def pull(grad):
+        a.receive(product(grad, transpose(b.value)))
+        b.receive(product(transpose(grad), transpose(a.value)))
+
+    return record(product(a.value, b.value), pull)
+
+
+# --- Add ---
+def plus(a, b):
+    """A + B, the same shape; the gradient passes to both unchanged."""
+    def pull(grad):
+        a.receive(grad)
+        b.receive(grad)
+
+    return record([list(map(add, x, y)) for x, y in zip(a.value, b.value)],
+                  pull)
+
+
+# --- Cut below zero ---
+def relu(a):
+    """max(A, 0); the gradient passes where the value did."""
+    out = [[v if v > 0.0 else 0.0 for v in row] for row in a.value]
+
+    def pull(grad):
+        a.receive([[g if v else 0.0 for g, v in zip(grad_row, row)]
+                   for grad_row, row in zip(grad, out)])
+
+    return record(out, pull)
+
+
+# --- Score the predictions ---
+def softmax(row):
+    """softmax([0, 0]) -> [0.5, 0.5]"""
+    top = max(row)  # subtracting the maximum keeps exp() below overflow
+    exps = [exp(v - top) for v in row]
+    total = sum(exps)
+    return [e / total for e in exps]
+
+
+def cross_entropy(logits, targets):
+    """Mean of -log p(target) over the rows: [n][classes] -> [[loss]].
+
+    A target of None leaves its row out. dlogits = (p - onehot(target)) / n.
+    """
+    probabilities = [softmax(row) for row in logits.value]
+    counted = [(p, t) for p, t in zip(probabilities, targets) if t is not None]
+    loss = -sum(log(p[t]) for p, t in counted) / len(counted)
+
+    def pull(grad):
+        scale = grad[0][0] / len(counted)
+        rows = []
+        for p, target in zip(probabilities, targets):
+            row = [0.0 if target is None else scale * v for v in p]
+            if target is not None:
+                row[target] -= scale
+            rows.append(row)
+        logits.receive(rows)
+
+    return record([[loss]], pull)
+
+# === Pick rows ===
+def pick(table, chosen):
+    """Row chosen[i] of the table for every i: [rows][n] -> [chosen][n].
+
+    A row chosen twice gets both gradients, one never chosen gets zeros.
+    """
+    def pull(grad):
+        rows = [None] * len(table.value)
+        for i, row in zip(chosen, grad):
+            rows[i] = row if rows[i] is None else list(map(add, rows[i], row))
+        zeros = [0.0] * len(grad[0])
+        table.receive([zeros if row is None else row for row in rows])
+
+    return record([table.value[i] for i in chosen], pull)
+
+
+# === Divide by the root mean square ===
+def rms_norm(x):
+    """y = s x with s = 1 / sqrt(mean(x^2) + epsilon), row by row.
+
+    dx = s (dy - y mean(dy y)): a longer x would give the same y, so the
+    part of dy that points along y is taken out. GPT-2's LayerNorm also
+    subtracts the mean; a learned gain would only scale the next matrix.
+    """
+    width = len(x.value[0])
+    scales = [1 / sqrt(sum(map(mul, row, row)) / width + 1e-5)
+              for row in x.value]
+    out = [[s * v for v in row] for s, row in zip(scales, x.value)]
+
+    def pull(grad):
+        along = [sum(map(mul, dy, y)) / width for dy, y in zip(grad, out)]
+        x.receive([[s * (g - a * v) for g, v in zip(dy, y)]
+                   for s, a, dy, y in zip(scales, along, grad, out)])
+
+    return record(out, pull)
+
+
+# === Attend ===
+# --- Weigh the past ---
+def weigh(queries, keys, look="softmax"):
+    """The attention matrix P of one head, [n][n]: every row sums to 1.
+
+    P_ij = softmax over j <= i of q_i . k_j / sqrt(d). The sum of d products
+    grows like sqrt(d): undivided, it would start the softmax near 0 and 1,
+    where it has no slope.
+    weigh([[3], [0]], [[1], [2]]) -> [[1.0, 0.0], [0.5, 0.5]]
+    """
+    n, scale = len(queries), 1 / sqrt(len(queries[0]))
+    rows = []
+    for i, query in enumerate(queries):
+        seen = i + 1 if CAUSAL else n  # the mask: the future gets no score
+        if look == "softmax":
+            row = softmax([scale * sum(map(mul, query, key))
+                           for key in keys[:seen]])
+        else:
+            row = [1 / seen] * seen if look == "mean" else [0.0] * i + [1.0]
+        rows.append(row + [0.0] * (n - len(row)))
+    return rows
+
+
+# --- All heads of all sequences ---
+def cut(rows, block):
+    """cut([[1, 2], [3, 4]], (1, 2, 0, 1)) -> [[3]]"""
+    top, bottom, left, right = block
+    return [row[left:right] for row in rows[top:bottom]]
+
+
+def paste(rows, block, part):
+    """Write `part` over a block of `rows`, in place."""
+    top, bottom, left, right = block
+    for row, new in zip(rows[top:bottom], part):
+        row[left:right] = new
+
+
+def attend(queries, keys, values, blocks, look):
+    """Attention as one operation: three times [tokens][WIDTH] to one.
+
+    The sequences of a batch stand below one another, so that `times` takes
+    them all at once. Here each block (top, bottom, left, right), one head
+    of one sequence, goes its own way. Returns the matrices P as well.
+    """
+    out, kept = [[0.0] * WIDTH for _ in queries.value], []
+    for block in blocks:
+        q, k, v = (cut(x.value, block) for x in (queries, keys, values))
+        weights = weigh(q, k, look)
+        paste(out, block, product(weights, transpose(v)))  # P V
+        kept.append((block, q, k, v, weights))
+
+    def pull(grad):
+        dq, dk, dv = ([[0.0] * WIDTH for _ in grad] for _ in range(3))
+        for block, q, k, v, weights in kept:
+            dout = cut(grad, block)
+            paste(dv, block, product(transpose(weights), transpose(dout)))
+            if look != "softmax":
+                continue  # the scores had no say
+            dscores, scale = [], 1 / sqrt(len(q[0]))
+            for p, dp in zip(weights, product(dout, v)):
+                mean = sum(map(mul, p, dp))  # dS = P (dP - sum(P dP))
+                dscores.append([scale * a * (b - mean)
+                                for a, b in zip(p, dp)])
+            paste(dq, block, product(dscores, transpose(k)))
+            paste(dk, block, product(transpose(dscores), transpose(q)))
+        for node, rows in ((queries, dq), (keys, dk), (values, dv)):
+            node.receive(rows)
+
+    return record(out, pull), [weights for *_, weights in kept]
+
+
+# === The model ===
+# --- Tell where a token stands ---
+def positions(length, given):
+    """Positions of a sequence, beginning again at its last given symbol.
+
+    The first transformer's decoder counts afresh too. So the third letter
+    and the third sound have a vector in common, and can find each other.
+    positions(6, 4) -> [0, 1, 2, 0, 1, 2]
+    """
+    start = given - 1 if POSITIONS == "restart" else length
+    return [i if i < start else i - start for i in range(length)]
+
+
+# --- From tokens to logits ---
+class GPT:
+    """Parameters, and the function from sequences to logits."""
+
+    def __init__(self, task):
+        def matrix(rows, columns, spread=0.5):
+            return Node([[random.gauss(0, spread) for _ in range(columns)]
+                         for _ in range(rows)])
+
+        def linear(outputs, inputs):  # small outputs, whatever the width
+            return matrix(outputs, inputs, 0.5 / sqrt(inputs))
+
+        self.tokens = matrix(len(task.symbols), WIDTH)
+        self.positions = matrix(task.longest, WIDTH)
+        self.layers = [[linear(WIDTH, WIDTH) for _ in "qkvo"]
+                       + [linear(HIDDEN, WIDTH), linear(WIDTH, HIDDEN)]
+                       for _ in range(LAYERS)]
+        self.head = linear(len(task.symbols), WIDTH)
+        self.parameters = [self.tokens, self.positions, self.head,
+                           *sum(self.layers, [])]
+        self.look = LOOK
+
+    def logits(self, examples, asked):
+        """[asked][symbols]: scores of what follows the rows `asked`.
+
+        The rows that nobody asks for are spared the largest matrix.
+        """
+        x = pick(self.tokens, [i for ids, _ in examples for i in ids])
+        if POSITIONS != "none":
+            x = plus(x, pick(self.positions, [
+                p for ids, g in examples for p in positions(len(ids), g)]))
+        blocks, top, size = [], 0, WIDTH // HEADS
+        for ids, _ in examples:
+            blocks += [(top, top + len(ids), left, left + size)
+                       for left in range(0, WIDTH, size)]
+            top += len(ids)
+        for query, key, value, output, up, down in self.layers:
+            y = rms_norm(x)  # before the layer: trains without long warm-up
+            y, self.maps = attend(times(y, query), times(y, key),
+                                  times(y, value), blocks, self.look)
+            y = times(y, output)
+            x = plus(x, y) if RESIDUAL else y
+            y = times(relu(times(rms_norm(x), up)), down)
+            x = plus(x, y) if RESIDUAL else y
+        return times(pick(rms_norm(x), asked), self.head)
+
+
+# === Adam ===
+class Adam:
+    """Kingma and Ba's optimizer: a step of its own size for every number.
+
+    m and v are running means of the gradient and of its square. Their
+    corrections for the start at zero are folded into one step size a call
+    (section 2 of the paper), so the inner loop has no division but one.
+    """
+
+    def __init__(self, parameters, beta1=0.9, beta2=0.99, epsilon=1e-8):
+        self.parameters = parameters
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.steps = 0
+        self.moments = [[([0.0] * len(row), [0.0] * len(row))
+                         for row in node.value] for node in parameters]
+
+    def step(self, learning_rate):
+        """Move every parameter against its gradient, then forget that."""
+        self.steps += 1
+        b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        rate = (learning_rate * sqrt(1 - b2 ** self.steps)
+                / (1 - b1 ** self.steps))
+        for node, moments in zip(self.parameters, self.moments):
+            if node.grad is None:
+                continue
+            for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
+                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
+                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                moments[i] = m, v
+                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
+                                 in zip(node.value[i], m, v)]
+            node.grad = None
+
+# === Training ===
+def loss_of(model, examples):
+    """Mean cross-entropy over the symbols that are not given: [[loss]].
+
+    Row i holds token i and is asked for token i + 1. A given token is no
+    target, the last token is no input.
+    """
+    targets = [t for ids, given in examples
+               for t in [None] * (given - 1) + ids[given:]]
+    asked = [row for row, t in enumerate(targets) if t is not None]
+    logits = model.logits([(ids[:-1], given) for ids, given in examples],
+                          asked)
+    return cross_entropy(logits, [targets[row] for row in asked])
+
+
+def evaluate(model, examples):
+    """The loss in nats, and nothing is learnt."""
+    loss = loss_of(model, examples).value[0][0]
+    TAPE.clear()
+    return loss
+
+
+def train(model, task):
+    """Adam over shuffled passes; prints the learning curve."""
+    optimizer, order, losses = Adam(model.parameters), [], []
+    for step in range(1, STEPS + 1):
+        if len(order) < BATCH:
+            order = random.sample(task.train, len(task.train))
+        loss = loss_of(model, [order.pop() for _ in range(BATCH)])
+        losses.append(loss.value[0][0])
+        backward(loss)
+        # up for WARM_UP steps, then down, each along a straight line
+        optimizer.step(RATE * min(step / WARM_UP, (STEPS - step)
+                                  / (STEPS - WARM_UP)))
+        if step % REPORT == 0:
+            print(f"{task.name:6} | step {step:4} | seen {step * BATCH:5} | "
+                  f"train {sum(losses) / len(losses):.3f} | held-out "
+                  f"{evaluate(model, task.held_out[:CHECKED]):.3f}")
+            print(f"{time.process_time():.0f} s", file=sys.stderr)
+            losses = []
+
+
+# === Generate ===
+def generate(model, task, prompts, temperature=0):
+    """Continue every prompt (ids, given) until END, side by side.
+
+    Dividing the logits by a temperature below 1 sharpens the choice; 0
+    takes the likeliest. Each step computes the whole past anew, where
+    production keeps its keys and values (the KV cache).
+    """
+    texts = [(ids[:given], given) for ids, given in prompts]
+    open_texts = texts
+    while open_texts:
+        ends = [n - 1 for n in accumulate(len(ids) for ids, _ in open_texts)]
+        for (ids, _), row in zip(open_texts,
+                                 model.logits(open_texts, ends).value):
+            if temperature:
+                row = softmax([v / temperature for v in row])
+                ids += random.choices(range(len(row)), row)
+            else:
+                ids.append(row.index(max(row)))
+        TAPE.clear()
+        open_texts = [(ids, given) for ids, given in open_texts
+                      if ids[-1] != task.id[END] and len(ids) < task.longest]
+    return [ids[given:] for ids, given in texts]
+
+
+# === Measure ===
+def sample_names(model, task):
+    """Names at each temperature, and how many are copies."""
+    known = {tuple(ids[1:]) for ids, _ in task.train}
+    for temperature in TEMPERATURES:
+        names = generate(model, task, [([task.id[END]], 1)] * SAMPLES,
+                         temperature)
+        copies = sum(tuple(ids) in known for ids in names) / len(names)
+        some = " ".join("".join(task.symbols[i] for i in ids[:-1])
+                        for ids in names[:8])
+        print(f"names  | at {temperature} | copies {100 * copies:4.1f}% | "
+              f"{some}")
+
+
+def read_aloud(model, task):
+    """Held-out words by greedy generation, then words of nobody's list."""
+    truth = [ids[given:] for ids, given in task.held_out[:READ]]
+    said = generate(model, task, task.held_out[:READ])
+    right = sum(a == b for a, b in zip(said, truth))
+    same = sum(x == y for a, b in zip(said, truth) for x, y in zip(a, b))
+    print(f"sounds | read aloud {len(truth)} | words right "
+          f"{100 * right / len(truth):.1f}% | sounds in place "
+          f"{100 * same / sum(map(len, truth)):.1f}%")
+    prompts = [([task.id[s] for s in [*word, ":"]], len(word) + 1)
+               for word in NEW_WORDS]
+    for word, ids in zip(NEW_WORDS, generate(model, task, prompts)):
+        print(f"sounds | {word:8} | "
+              + " ".join(task.symbols[i] for i in ids[:-1]))
+
+
+def draw_maps(model, task):
+    """Weights of each head in tenths, while it decides on each sound."""
+    given = len(MAPPED) + 1
+    ids = [task.id[s] for s in [*MAPPED, ":"]]
+    ids += generate(model, task, [(ids, given)])[0]
+    model.logits([(ids[:-1], given)], [0])
+    TAPE.clear()
+    names = [task.symbols[i] for i in ids]
+    for head, weights in enumerate(model.maps, 1):
+        print(f"head {head} |    |" + "".join(f"{s:>3}" for s in names[:-1]))
+        for sound, row in zip(names[given:], weights[given - 1:]):
+            print(f"head {head} | {sound:2} |" + "".join(
+                f"{min(9, int(10 * w)) or '.':>3}" for w in row))
+
+
+# === Main ===
+def main():
+    for name in TASKS:
+        random.seed(SEED)  # a task runs the same with or without the other
+        task = Task(name)
+        print(f"{name:6} | {len(task.train)} to train on | "
+              f"{len(task.held_out)} held out | {len(task.symbols)} symbols")
+        for view in [past, place] if name == "sounds" else [past]:
+            for clues, loss in enumerate(count(task, view)):
+                print(f"{name:6} | counts, {clues} clues of the "
+                      f"{view.__name__:5} | held-out {loss:.3f}")
+        model = GPT(task)
+        size = sum(len(w.value) * len(w.value[0]) for w in model.parameters)
+        print(f"{name:6} | gpt of {size} numbers")
+        train(model, task)
+        print(f"{name:6} | gpt | held-out "
+              f"{evaluate(model, task.held_out):.3f}")
+        model.look = "mean"  # the weights stay, only the look is blunted
+        print(f"{name:6} | gpt, then made to average | held-out "
+              f"{evaluate(model, task.held_out):.3f}")
+        model.look = LOOK
+        if name == "names":
+            sample_names(model, task)
+        else:
+            read_aloud(model, task)
+            draw_maps(model, task)
+
+
+if __name__ == "__main__":
+    main()
