@@ -29,6 +29,7 @@ OVERFULL = re.compile(r"Overfull \\([hv])box \(([\d.]+)pt too (?:wide|high)\)")
 LINE = re.compile(r"(?:at lines?|on input line) (\d+)")
 MISSING = re.compile(r"Missing character: There is no (\S+)(?: \((U\+\w+)\))? .*?in font ([^:!]+)")
 UNDEFINED = re.compile(r"(?:[Rr]eference|Citation) [`'](.+?)' on page (\S+) undefined")
+LARGE = re.compile(r"Float too large for page by ([\d.]+)pt")
 TWICE = re.compile(r"Label [`'](.+?)' multiply defined")
 TARGETS = re.compile(r"duplicate destination with the name '(.+?)'")
 SHAPE = re.compile(r"Font shape [`'](.+?)' undefined")
@@ -84,6 +85,8 @@ def complaints(log: str, tex: str) -> list[str]:
             side = "into the margin" if match[1] == "h" else "off the foot of the page"
             if float(match[2]) > ALLOWED:
                 say(f"something runs {float(match[2]):.1f} pt {side}", number)
+        elif match := LARGE.search(line):
+            say(f"a figure or table is {float(match[1]):.1f} pt too high for the page", number)
         elif match := MISSING.search(line):
             glyph = f"{match[1]} ({match[2]})" if match[2] else match[1]
             lines = source.having(match[1])

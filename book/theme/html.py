@@ -22,12 +22,14 @@ SETTINGS: dict[str, Any] = {
     "html_context": {"default_mode": "auto"},  # the reader's system decides, then the switch
     "html_theme_options": {
         "article_header_start": ["toggle-primary-sidebar.html"],
+        "footer_content_items": [],
         "home_page_in_toc": False,
         "logo": {"text": "No Magic"},
         "max_navbar_depth": 2,
         "navbar_end": [],
         "navbar_persistent": [],  # else a second search box
         "search_bar_text": "Search",
+        "shorten_urls": False,
         "show_navbar_depth": 2,
         "show_toc_level": 2,
         "use_download_button": False,

@@ -42,7 +42,7 @@ COPYRIGHT = r"""
 Every listing in this book is part of a program that runs, and every number was printed by one.
 
 Code and text are free under the MIT licence; data and fonts are under their own, which come with
-the sources. Set in Libertinus and M~PLUS Code Latin with Lua\LaTeX.
+the sources. Set in Libertinus and M~PLUS Code Latin with LuaLaTeX.
 """
 
 

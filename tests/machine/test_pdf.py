@@ -44,6 +44,10 @@ TAPE = 'book/01-foundations/microgpt.md, under "The tape"'
             "near page 8: something runs 3.2 pt off the foot of the page",
         ),
         (
+            "LaTeX Warning: Float too large for page by 12.5pt on input line 11.",
+            f"{TAPE}, near page 8: a figure or table is 12.5 pt too high for the page",
+        ),
+        (
             "Missing character: There is no ☃ (U+2603) in font LibertinusSerif:mode=node!",
             f"{TAPE}, near page 8: LibertinusSerif has no glyph for ☃ (U+2603)",
         ),
