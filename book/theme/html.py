@@ -9,6 +9,7 @@ from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.typing import ExtensionMetadata
+from sphinx.writers.html5 import HTML5Translator
 
 from book.extensions.facts import claim_mark
 
@@ -74,5 +75,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_post_transform(CloseUp)
+    # The theme overlooks the default translator where any other format has one of its own.
+    app.set_translator("html", HTML5Translator)
     app.connect("build-finished", finish, priority=900)  # after the theme, which writes the file
     return {"parallel_read_safe": True, "parallel_write_safe": True}
