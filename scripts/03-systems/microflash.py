@@ -41,7 +41,7 @@ RESCALE = True  # False: sums made under an older maximum stay as they were
 SUBTRACT_MAXIMUM = True  # False: exp() takes the scores as they come
 MODEL = 16  # the width of the small GPT, whose one head is as wide
 CONTEXT = 64  # tokens a training sequence, several names in a row
-TRAIN_FAST = 1_024  # small enough to cut 64 tokens into many tiles
+SMALL = 1_024  # M of the model's attention: 64 tokens make many tiles
 STEPS = 200  # no piece of the training text is seen twice
 LEARNING_RATE = 0.04
 NAMES = Path(__file__).resolve().parent.parent / "data" / "names.csv"
@@ -178,6 +178,10 @@ class SlowMemory:
         self.held = {}  # the fast memory: floats that each name takes
         self.times = Counter()  # how often each name was given room
 
+    def shape(self, name):
+        """Known without reading: a kernel is told the sizes it works on."""
+        return len(self.matrices[name]), len(self.matrices[name][0])
+
     def launch(self):
         """Start a kernel: the fast memory has forgotten the last one."""
         self.held.clear()
@@ -247,7 +251,7 @@ def naive_backward(memory, causal=False):
     memory.write("weights_grad", product(
         memory.read("output_grad"), memory.read("value")))
     # dS = P * (dP - rowsum(P * dP)), and the 1 / sqrt(d) inside S
-    scale = 1 / sqrt(len(memory.matrices["query"][0]))
+    scale = 1 / sqrt(memory.shape("query")[1])
     scores_grad = []
     for p, dp in zip(memory.read("weights"), memory.read("weights_grad")):
         mean = sum(map(mul, p, dp))
@@ -297,7 +301,7 @@ def tiles(capacity, width, floats):
 # --- Attend tile by tile ---
 def tiled_forward(memory, causal=False, fold=fold, store=False):
     """O, and of each row L = m + log(l); S stays in the fast memory."""
-    n, width = len(memory.matrices["query"]), len(memory.matrices["query"][0])
+    n, width = memory.shape("query")
     # 5d + 2: query, output, the row's share of keys, values, scores; m and l
     outer, inner = tiles(memory.capacity, width, 5 * width + 2)
     memory.launch()
@@ -326,7 +330,7 @@ def tiled_forward(memory, causal=False, fold=fold, store=False):
 def start_backward(memory, inner):
     """D = rowsum(dO * O), a float a row, and dQ = 0 to be added to."""
     memory.launch()
-    for i in range(0, len(memory.matrices["query"]), inner):
+    for i in range(0, memory.shape("query")[0], inner):
         out = memory.read("output", i, i + inner)
         grad = memory.read("output_grad", i, i + inner)
         memory.write("delta", [[sum(map(mul, o, g))]
@@ -357,7 +361,7 @@ def add_rows(a, b):
 # --- Pull back tile by tile ---
 def tiled_backward(memory, causal=False):
     """dQ, dK, dV; the scores are made again from Q and K."""
-    n, width = len(memory.matrices["query"]), len(memory.matrices["query"][0])
+    n, width = memory.shape("query")
     # 9d + 2: k, v, dk, dv, a share of Q, dO, dQ, P, dS; L and D
     outer, inner = tiles(memory.capacity, width, 9 * width + 2)
     start_backward(memory, inner)
@@ -489,18 +493,18 @@ def show_traffic():
     for n in LENGTHS:
         (a, b), (c, d) = moved("naive", n), moved("tiled", n)
         lengths.append((n, c + d))
-        print(f"length {n:4} | naive {a:7} + {b:7} | tiled {c:6} + {d:6} | "
-              f"{(a + b) / (c + d):.2f} times less")
+        print(f"length {n:4} | naive {a:9,} + {b:9,} | tiled {c:7,} + "
+              f"{d:7,} | {(a + b) / (c + d):.2f} x")
     for fast in FASTS:
         c, d = moved("tiled", BETWEEN, fast)
         fasts.append((fast, c + d))
         law = (BETWEEN * WIDTH) ** 2 / fast
-        print(f"fast memory {fast:4} | tiled {c:7} + {d:7} | {c / law:4.1f} + "
-              f"{d / law:4.1f} times N^2 d^2 / M")
+        print(f"fast memory {fast:5,} | tiled {c:7,} + {d:9,} | "
+              f"{c / law:4.1f} + {d / law:4.1f} times N^2 d^2 / M")
     for width in WIDTHS:
         c, d = moved("tiled", BETWEEN, width=width)
         widths.append((width, c + d))
-        print(f"width {width:2} | tiled {c:7} + {d:7}")
+        print(f"width {width:2} | tiled {c:7,} + {d:9,}")
     print(f"exponents | N {exponent(lengths):.2f}, last doubling "
           f"{exponent(lengths[-2:]):.2f} | M {exponent(fasts):.2f} | d "
           f"{exponent(widths):.2f}")
@@ -508,7 +512,7 @@ def show_traffic():
     for n in (8_192, 131_072):
         a, b, c = (sum(predict(way, m, WIDTH, FAST)) for way, m in
                    (("naive", n), ("tiled", n), ("tiled", 2 * n)))
-        print(f"formula N {n:6} | {a / b:.2f} times less | twice the N: "
+        print(f"formula N {n:7,} | {a / b:.2f} x | twice the N: "
               f"{c / b:.3f} times the traffic")
 
 
@@ -529,22 +533,22 @@ def show_mask():
 def peak(way, n, **switches):
     """The most KB that both passes held beyond their inputs, as measured."""
     inputs = example(n)
-    gc.disable()  # a collection empties the free lists whenever it happens
-    solve(way, inputs, **switches)  # fills them: the next run finds them full
+    gc.collect()  # spare objects of earlier work would be used uncounted
+    gc.disable()
     tracemalloc.start()
-    solve(way, inputs, **switches)
+    solve(way, inputs, SMALL, **switches)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     gc.enable()
-    return most / 1024
+    return round(most / 1024, -1)  # to ten KB: the last bytes waver
 
 
 def show_memory():
     """Bytes of this very process, slow and fast memory together."""
     for n in LENGTHS[:3]:
-        print(f"memory | N {n:3} | naive {peak('naive', n):5.0f} KB | tiled "
+        print(f"memory | N {n:3} | naive {peak('naive', n):5,.0f} KB | tiled "
               f"{peak('tiled', n):4.0f} KB | scores stored "
-              f"{peak('tiled', n, store=True):5.0f} KB")
+              f"{peak('tiled', n, store=True):5,.0f} KB")
 
 
 # === Knock parts out ===
@@ -568,11 +572,11 @@ def show_knock_outs():
     top = max(map(max, scores_of(inputs["query"], inputs["key"])))
     for target in (10, 100, 700, 1_000):
         inputs = example(64, scale=target / top)
-        print(f"scores up to {target:4} | maximum subtracted: {gap(inputs)} | "
+        print(f"scores up to {target:5,} | maximum subtracted: {gap(inputs)} | "
               f"not: {gap(inputs, subtract=False)}")
     plain, stored = (sum(solve("tiled", example(BETWEEN), store=store)[1:])
                      for store in (False, True))
-    print(f"scores stored | {stored} floats moved | made again {plain}")
+    print(f"scores stored | {stored:,} floats moved | made again {plain:,}")
     try:
         solve("tiled", inputs, 4 * WIDTH)
     except MemoryError as error:
@@ -583,7 +587,7 @@ def show_knock_outs():
 def attention(query, key, value, way):
     """Causal attention of three nodes, as one operation of the tape."""
     forward, backward = WAYS[way]
-    memory = SlowMemory(inf if way == "naive" else TRAIN_FAST,
+    memory = SlowMemory(inf if way == "naive" else SMALL,
                         query=query.value, key=key.value, value=value.value)
     forward(memory, causal=True)
 
@@ -621,7 +625,7 @@ class Model:
         return times(plus(x, times(attended, mix)), head)
 
     def loss(self, piece):
-        """Nats a letter: each of the piece foretells the next."""
+        """Nats a letter: each letter of the piece foretells the next."""
         return cross_entropy(self.logits(piece[:-1]), piece[1:])
 
 
@@ -639,7 +643,7 @@ def read_pieces():
     names = [line.split(",")[0] for line in lines]
     random.Random(SEED).shuffle(names)
     held = len(names) // 10
-    print(f"data | {len(names) - held} names to train on, {held} held out")
+    print(f"data | {len(names) - held:,} names to train on, {held} held out")
     rows = [[LETTERS.index(letter) for letter in ".".join(["", *part, ""])]
             for part in (names[held:], names[:held])]
     return [[row[i:i + CONTEXT + 1]
@@ -728,7 +732,7 @@ def show_training():
     naive, tiled = models = [Model(way) for way in WAYS]
     size = sum(len(node.value) * len(node.value[0])
                for node in tiled.parameters)
-    print(f"model | {size} parameters, one layer, one head of width {MODEL}")
+    print(f"model | {size:,} parameters, one layer, one head of width {MODEL}")
     untrained = evaluate(tiled, held)
     losses = [train(model, pieces) for model in models]
     for step in range(0, STEPS, STEPS // 4):
