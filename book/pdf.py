@@ -16,6 +16,8 @@ from typing import Any
 
 import pikepdf
 
+from book import texlive
+
 ROOT = Path(__file__).resolve().parent.parent
 LATEX = ROOT / "build" / "latex"
 TARGET = ROOT / "build" / "no-magic.pdf"
@@ -178,6 +180,8 @@ def finish(made: Path, target: Path, time: str) -> None:
 
 
 def main() -> None:
+    if texlive.missing():
+        texlive.main()
     if not (LATEX / f"{NAME}.tex").is_file():
         sys.exit(f"{LATEX.relative_to(ROOT)}/{NAME}.tex is missing; `make pdf` makes it")
     time = epoch()

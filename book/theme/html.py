@@ -43,7 +43,7 @@ SETTINGS: dict[str, Any] = {
     "html_permalinks_icon": "#",
     "html_secnumber_suffix": "\N{EN SPACE}",
     "myst_update_mathjax": False,  # formulas are rendered by KaTeX (book.extensions.mathematics)
-    "copybutton_selector": "div:not(.transcript) > div.highlight > pre",
+    "copybutton_selector": "div.highlight:not(.transcript *) > pre",
     "copybutton_exclude": ".linenos, .gp, .go",
 }
 
