@@ -51,14 +51,9 @@ def parse(text: str) -> ast.expr:
 
 def names(tree: ast.expr) -> list[str]:
     """The facts that an expression names, each as it was written."""
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            found.append(_name(node))
-        elif isinstance(node, ast.Name) and node.id not in FUNCTIONS:
-            found.append(node.id)
-    modules = {name.split(":")[0] for name in found if ":" in name}
-    return [name for name in found if name not in modules]
+    found = _Names()
+    found.visit(tree)
+    return found.names
 
 
 def number(tree: ast.expr, printed: Mapping[str, str]) -> Decimal:
@@ -99,6 +94,18 @@ def holds(tree: ast.expr, printed: Mapping[str, str]) -> bool:
 def with_numbers(tree: ast.expr, printed: Mapping[str, str]) -> str:
     """An expression with its facts replaced by the numbers as printed."""
     return ast.unparse(_Replace(printed).visit(tree))
+
+
+class _Names(ast.NodeVisitor):
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def visit_Attribute(self, node: ast.Attribute) -> None:  # noqa: N802
+        self.names.append(_name(node))
+
+    def visit_Name(self, node: ast.Name) -> None:  # noqa: N802
+        if node.id not in FUNCTIONS:
+            self.names.append(node.id)
 
 
 class _Replace(ast.NodeTransformer):

@@ -63,6 +63,14 @@ def test_facts_are_printed_as_the_run_printed_them(built: SmallBook) -> None:
     assert '<span class="fact">1000</span>' in built.page("back/solutions")
 
 
+def test_a_fact_keeps_its_quotes_and_dashes(book: SmallBook) -> None:
+    book.record("02-second/beta", "beta 'is' 1--2\n")
+    book.change(B, "'^(beta)$'", '"^beta (.*)$"')
+    book.change(B, "# Beta\n", "# Beta\n\n{fact}`word`\n")
+    assert book.build() == []
+    assert "<span class=\"fact\">'is' 1--2</span>" in book.page("02-second/beta")
+
+
 def test_a_true_claim_prints_a_mark_that_tells_the_numbers(built: SmallBook) -> None:
     page = built.page("01-first/alpha")
     assert 'title="loss &lt; names: 0.500 &lt; 0.90"' in page
@@ -184,6 +192,22 @@ def test_a_mended_fact_is_seen_on_the_next_build(book: SmallBook) -> None:
     book.record("01-first/alpha", ALPHA_RUN.replace("0.500", "0.450"))
     assert book.build() == []
     assert '<span class="fact">0.450</span>' in book.page("01-first/alpha")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "scripts/02-second/beta.py",
+        "build/runs/01-first/alpha.json",
+        "build/figures/01-first/alpha-learning-curves.pdf",
+    ],
+)
+def test_what_was_missing_is_seen_on_the_next_build(book: SmallBook, path: str) -> None:
+    text = (book.root / path).read_text(encoding="utf-8")
+    (book.root / path).unlink()
+    assert book.build() != []
+    book.write(path, text)
+    assert book.build() == []
 
 
 # --- What is refused
