@@ -232,7 +232,7 @@ def test_the_model_is_the_same_with_both(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(script, "STEPS", 3)
-    pieces, held = script.read_pieces()
+    pieces, held = script.load_pieces()
     assert "800 held out" in capsys.readouterr().out
     assert len(pieces[0]) == script.CONTEXT + 1
     assert all(a[-1] == b[0] for a, b in zip(pieces, pieces[1:], strict=False))
@@ -243,7 +243,7 @@ def test_the_model_is_the_same_with_both(
 
 
 def test_held_out_names_are_not_trained_on(script: ModuleType) -> None:
-    pieces, held = script.read_pieces()
+    pieces, held = script.load_pieces()
     trained, kept = (
         {
             name
@@ -255,9 +255,14 @@ def test_held_out_names_are_not_trained_on(script: ModuleType) -> None:
     assert kept and not trained & kept
 
 
-def test_missing_names_get_one_sentence(
+def test_missing_or_altered_names_get_one_sentence(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    monkeypatch.setattr(script, "NAMES", tmp_path / "names.csv")
-    with pytest.raises(SystemExit, match="names.csv is missing; it belongs in"):
-        script.read_pieces()
+    monkeypatch.setattr(script, "__file__", str(tmp_path / "scripts" / "tier" / "microflash.py"))
+    sentence = f"names.csv is missing or altered: .* SHA-256 {script.DATA_HASH}"
+    with pytest.raises(SystemExit, match=sentence):
+        script.load_pieces()
+    (tmp_path / "scripts" / "data").mkdir(parents=True)
+    (tmp_path / "scripts" / "data" / "names.csv").write_text("name,girls,boys\nada,1,0\n")
+    with pytest.raises(SystemExit, match=sentence):
+        script.load_pieces()
