@@ -25,6 +25,7 @@ import sys
 import tracemalloc
 from collections import Counter
 from functools import partial
+from hashlib import sha256
 from math import exp, inf, log, sqrt
 from operator import add, mul, sub
 from pathlib import Path
@@ -44,8 +45,33 @@ CONTEXT = 64  # tokens a training sequence, several names in a row
 SMALL = 1_024  # M of the model's attention: 64 tokens make many tiles
 STEPS = 200  # no piece of the training text is seen twice
 LEARNING_RATE = 0.04
-NAMES = Path(__file__).resolve().parent.parent / "data" / "names.csv"
+HELD_OUT = 800  # names that no model is trained on
+DATA_HASH = "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"
+
+# === Data ===
 LETTERS = ".abcdefghijklmnopqrstuvwxyz"  # a dot ends a name, starts the next
+
+
+def load_pieces():
+    """Names in a row, cut into CONTEXT + 1 tokens: to learn from, held out.
+
+    A piece may begin inside a name. Its last token is the first of the next,
+    so that every letter is foretold once.
+    """
+    path = Path(__file__).resolve().parent.parent / "data" / "names.csv"
+    text = path.read_bytes() if path.exists() else b""
+    if sha256(text).hexdigest() != DATA_HASH:
+        sys.exit(f"{path.name} is missing or altered: it belongs in "
+                 f"{path.parent}, with the SHA-256 {DATA_HASH}")
+    names = [line.split(",")[0] for line in text.decode("ascii").split()[1:]]
+    random.Random(SEED).shuffle(names)
+    rows = [[LETTERS.index(letter) for letter in ".".join(["", *part, ""])]
+            for part in (names[HELD_OUT:], names[:HELD_OUT])]
+    print(f"data | {len(names) - HELD_OUT:,} names to train on, {HELD_OUT} "
+          "held out")
+    return [[row[i:i + CONTEXT + 1]
+             for i in range(0, len(row) - CONTEXT, CONTEXT)] for row in rows]
+
 
 # === The tape ===
 TAPE = []  # every operation of the forward pass, in the order it ran
@@ -196,6 +222,7 @@ class SlowMemory:
                               f"{self.capacity}")
         self.fullest = max(self.fullest, used)
 
+    # --- Read and write rows ---
     def read(self, name, start=0, stop=None, left=0, right=None):
         """Copy rows, or columns of rows, into the fast memory."""
         rows = [row[left:right] for row in self.matrices[name][start:stop]]
@@ -288,7 +315,9 @@ def fold(state, scores, columns, rescale=RESCALE, subtract=SUBTRACT_MAXIMUM):
 
 # === Cut tiles that fit ===
 def tiles(capacity, width, floats):
-    """Rows of the outer and the inner tile: tiles(100, 4, 22) -> (4, 4)
+    """Rows of the outer and of the inner tile.
+
+    tiles(1536, 8, 5 * 8 + 2) -> (36, 8)
 
     `floats` is what an outer row costs in the fast memory. As in the paper
     the inner tile stops at d rows: then the scores of a tile, outer x inner,
@@ -572,8 +601,8 @@ def show_knock_outs():
     top = max(map(max, scores_of(inputs["query"], inputs["key"])))
     for target in (10, 100, 700, 1_000):
         inputs = example(64, scale=target / top)
-        print(f"scores up to {target:5,} | maximum subtracted: {gap(inputs)} | "
-              f"not: {gap(inputs, subtract=False)}")
+        print(f"scores up to {target:5,} | maximum subtracted: "
+              f"{gap(inputs)} | not: {gap(inputs, subtract=False)}")
     plain, stored = (sum(solve("tiled", example(BETWEEN), store=store)[1:])
                      for store in (False, True))
     print(f"scores stored | {stored:,} floats moved | made again {plain:,}")
@@ -625,29 +654,8 @@ class Model:
         return times(plus(x, times(attended, mix)), head)
 
     def loss(self, piece):
-        """Nats a letter: each letter of the piece foretells the next."""
+        """Nats a letter: each letter foretells the next."""
         return cross_entropy(self.logits(piece[:-1]), piece[1:])
-
-
-# --- Cut names into pieces ---
-def read_pieces():
-    """Training and held-out names in a row, cut into CONTEXT + 1 tokens.
-
-    A piece may begin inside a name. Its last token is the first of the next,
-    so that every letter is foretold once.
-    """
-    try:
-        lines = NAMES.read_text(encoding="ascii").splitlines()[1:]
-    except FileNotFoundError:
-        sys.exit(f"{NAMES.name} is missing; it belongs in {NAMES.parent}")
-    names = [line.split(",")[0] for line in lines]
-    random.Random(SEED).shuffle(names)
-    held = len(names) // 10
-    print(f"data | {len(names) - held:,} names to train on, {held} held out")
-    rows = [[LETTERS.index(letter) for letter in ".".join(["", *part, ""])]
-            for part in (names[held:], names[:held])]
-    return [[row[i:i + CONTEXT + 1]
-             for i in range(0, len(row) - CONTEXT, CONTEXT)] for row in rows]
 
 
 # === Adam ===
@@ -728,7 +736,7 @@ def sample(model):
 # --- Show the training ---
 def show_training():
     """Both ways from the same start, on the same pieces."""
-    pieces, held = read_pieces()
+    pieces, held = load_pieces()
     naive, tiled = models = [Model(way) for way in WAYS]
     size = sum(len(node.value) * len(node.value[0])
                for node in tiled.parameters)
