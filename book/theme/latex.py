@@ -274,18 +274,20 @@ def depart_solution(self: LaTeXTranslator, node: Element) -> None:
 
 
 class ChaptersLast(SphinxPostTransform):
-    """A tier's text stands on its part page, all of it, before the chapters it lists."""
+    """A tier's text stands on its part page, all of it, then the list of its chapters."""
 
     default_priority = 1
     formats = ("latex",)
 
     def run(self, **kwargs: Any) -> None:
         for opener in list(self.document.findall(addnodes.start_of_file)):
-            if opener["docname"].endswith("/index"):
-                for inner in list(opener.findall(addnodes.start_of_file)):
-                    if inner is not opener:
-                        inner.parent.remove(inner)
-                        opener += inner
+            if not opener["docname"].endswith("/index"):
+                continue
+            chapters = [node for node in opener.findall(addnodes.start_of_file) if node != opener]
+            for chapter in chapters:
+                chapter.parent.remove(chapter)
+            names = "".join(rf"\nmpartchapter{{{chapter['docname']}::doc}}" for chapter in chapters)
+            opener += [nodes.raw("", f"\n\n{names}\n", format="latex"), *chapters]
 
 
 def prepare(app: Sphinx) -> None:
