@@ -92,7 +92,10 @@ def complaints(log: str, tex: str) -> list[str]:
         elif match := MISSING.search(line):
             glyph = f"{match[1]} ({match[2]})" if match[2] else match[1]
             lines = source.having(match[1])
-            say(f"{match[3]} has no glyph for {glyph}", lines[0] if lines else None)
+            say(
+                f"{Path(match[3].strip('[]')).stem} has no glyph for {glyph}",
+                lines[0] if lines else None,
+            )
         elif match := UNDEFINED.search(line):
             say(f"nothing is called {match[1]}", number, match[2])
         elif match := TWICE.search(line):

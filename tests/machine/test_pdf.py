@@ -48,7 +48,7 @@ TAPE = 'book/01-foundations/microgpt.md, under "The tape"'
             f"{TAPE}, near page 8: a figure or table is 12.5 pt too high for the page",
         ),
         (
-            "Missing character: There is no ☃ (U+2603) in font LibertinusSerif:mode=node!",
+            "Missing character: There is no ☃ (U+2603) in font [./LibertinusSerif.otf]:mode=node!",
             f"{TAPE}, near page 8: LibertinusSerif has no glyph for ☃ (U+2603)",
         ),
         (
