@@ -11,7 +11,7 @@ import pytest
 
 from book.figures import draw, style
 
-MODULE = r'''
+MODULE = r"""
 from matplotlib import pyplot as plt
 from book.figures import style
 
@@ -36,7 +36,7 @@ def _helper(run):
 
 def helper(values):
     return 1 / 0
-'''
+"""
 
 
 class Book:
