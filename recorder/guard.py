@@ -57,7 +57,6 @@ def main(job: dict[str, Any]) -> None:
         code = compile(tree, script, "exec", dont_inherit=True)
         _watch(script, job["data"], tell)
         exec(code, vars(module))
-        sys.stdout.flush()
     except BaseException as error:
         tell(error=type(error).__name__, line=_error_line(error, script))
         if isinstance(error, SystemExit):

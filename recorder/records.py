@@ -6,8 +6,8 @@ peak_memory (bytes), exit_status, date (ISO 8601, UTC), transcript_sha256, outpu
 """
 
 import json
+import os
 import platform
-import tempfile
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -95,16 +95,13 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that others see the old one or the whole new one, and nothing else."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", suffix=".part", delete=False
-    ) as file:
-        try:
-            file.write(content)
-            file.close()
-            Path(file.name).replace(path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 @cache

@@ -32,6 +32,11 @@ def test_transcripts_and_records(recorded: Workshop) -> None:
     assert recorded.json("one")["experiment"] is None
 
 
+def test_transcripts_are_readable_by_whom_other_files_are(recorded: Workshop) -> None:
+    plain = recorded.write("plain", "")
+    assert recorded.path("one").stat().st_mode == plain.stat().st_mode
+
+
 def test_what_is_fresh_is_left(recorded: Workshop) -> None:
     before = recorded.path("one").stat().st_mtime_ns
     assert recorded.record(fresh=True) == []
