@@ -127,6 +127,9 @@ def test_numbers_run_through_the_tiers(built: SmallBook) -> None:
     assert "Exercise 2.1 (Another)" in built.tex()
     for page in ("front/preface", "back/solutions", "01-first/index"):
         assert "<h1><span" not in built.page(page)
+    assert '"previous chapter"><span class="section-number">2. </span>Beta' in built.page(
+        "back/solutions"
+    )
     contents = built.page("index")
     for entry in (">First<", ">1. Alpha<", ">1.1. The walk<", ">Deeper<", ">Second<", ">2. Beta<"):
         assert entry in contents
@@ -207,7 +210,7 @@ def test_what_was_missing_is_seen_on_the_next_build(book: SmallBook, path: str) 
     (book.root / path).unlink()
     assert book.build() != []
     book.write(path, text)
-    assert book.build() == []
+    assert book.build() == [] and book.read != []
 
 
 # --- What is refused
