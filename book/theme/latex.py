@@ -6,6 +6,7 @@ and a column of numbers become.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -35,6 +36,8 @@ PAPERS = {"a4": "a4paper", "letter": "letterpaper"}
 
 # What leaves no trace in the text column: margin notes, anchors, index entries, tables of contents.
 UNSEEN = (nodes.sidebar, nodes.target, nodes.comment, nodes.Invisible, nodes.compound)
+APART = (nodes.citation, nodes.footnote, nodes.figure, nodes.title, nodes.table, nodes.sidebar)
+NO_MARGIN = (*APART, nodes.Admonition)
 HANGING = (nodes.entry, nodes.list_item, nodes.definition, nodes.citation, nodes.footnote)
 
 SUBTITLE = "The algorithms behind modern AI, one readable file at a time"
@@ -211,6 +214,24 @@ class BookTranslator(LaTeXTranslator):
         if self.waiting and self.in_minipage == 0:
             self.body.append("%\n".join([*self.waiting, ""]))
             self.waiting.clear()
+
+    # --- Links
+
+    def depart_reference(self, node: Element) -> None:
+        """Paper shows no address behind a word, so the margin does."""
+        super().depart_reference(node)
+        scheme, slashes, address = node.get("refuri", "").partition("//")
+        if scheme not in ("http:", "https:") or node.astext().endswith(address):
+            return
+        parent = node.parent
+        while parent is not None and not isinstance(parent, NO_MARGIN):
+            parent = parent.parent
+        pieces = re.split(r"(?<=[/._-])", address.rstrip("/"))
+        shown = "{" + r"\allowbreak{}".join(map(self.encode, pieces)) + "}"
+        if isinstance(parent, (nodes.sidebar, nodes.footnote)):
+            self.body.append(r"\nmaddress" + shown)
+        elif parent is None or type(parent).__name__.startswith(("exercise", "solution")):
+            self.body.append(r"\nmlink" + shown)
 
     # --- Boxes
 
