@@ -3,12 +3,14 @@
 import ast
 import importlib.util
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from book.extensions.sections import ORDINARY
 from recorder.sections import cut
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -111,10 +113,9 @@ def test_sections_are_unique_and_fit_a_page(path: Path) -> None:
 
 def test_the_same_title_means_the_same_text() -> None:
     home: dict[str, tuple[str, str]] = {}
-    ordinary = {"Docstring", "Imports", "Settings", "Data", "Training", "Main"}
     for path in SCRIPTS:
         for section in cut(path.read_text(encoding="ascii"), path):
-            if section.title in ordinary:
+            if section.title in ORDINARY:
                 continue
             name, text = home.setdefault(section.title, (path.stem, section.text.rstrip()))
             assert text == section.text.rstrip(), (
@@ -139,11 +140,10 @@ def test_loading_a_script_prints_nothing(path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_nothing_names_this_machine() -> None:
-    folders = ("book", "recorder", "scripts", "tests", ".ci", ".github")
-    files = [p for f in folders for p in (ROOT / f).rglob("*") if p.is_file()]
-    files += [p for p in ROOT.iterdir() if p.is_file()]
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    assert listed.stdout, listed.stderr
     told = (str(ROOT.parent) + "/", "x-" + "checked", "files.python" + "hosted")
-    for path in files:
+    for path in map(ROOT.joinpath, listed.stdout.splitlines()):
         if path.suffix in {".md", ".py", ".toml", ".bib", ".lock", ".yml", ".sh", ""}:
             text = path.read_text(encoding="utf-8", errors="replace")
             found = [word for word in told if word in text]
