@@ -1,6 +1,6 @@
 """Draw every chapter's figures from the recorded runs: `python -m book.figures.draw [T/N ...]`.
 
-For each book/figures/T/N.py, every public function whose first parameter is `run` is a figure.
+For each book/figures/T/N.py, every public function whose only parameter is `run` is a figure.
 It is called twice, for light and for dark pages, and gives build/figures/T/N-<figure>.svg,
 -dark.svg and .pdf. Only what is stale is drawn: a figure whose module, style, matplotlib or any
 transcript that it read the last time has changed. The stamps beside the figures, N.json, say so.
@@ -155,10 +155,8 @@ class Module:
         for name, value in vars(module).items():
             if not inspect.isfunction(value) or name.startswith("_"):
                 continue
-            if (
-                value.__module__ == module.__name__
-                and next(iter(inspect.signature(value).parameters), None) == "run"
-            ):
+            parameters = list(inspect.signature(value).parameters)
+            if value.__module__ == module.__name__ and parameters == ["run"]:
                 yield name, value
 
     def draw(self) -> Drawing:
@@ -209,6 +207,7 @@ class Module:
                     if not isinstance(drawing, Figure):
                         kind = type(drawing).__name__
                         raise FigureError(f"returned {kind} where a matplotlib Figure is wanted")
+                    check_edges(drawing)
                     files[f"{base}-dark.svg" if dark else f"{base}.svg"] = svg(drawing)
                     if not dark:
                         files[f"{base}.pdf"] = pdf(drawing)
@@ -222,6 +221,30 @@ class Module:
             "read": {str(path.relative_to(self.root)): digest(path) for path in sorted(read)},
             "made": {path: hashlib.sha256(content).hexdigest() for path, content in files.items()},
         }
+
+
+def check_edges(drawing: Any) -> None:
+    """Raise FigureError if something would be cut off at the figure's edge."""
+    from matplotlib.text import Text
+
+    drawing.draw_without_rendering()
+    width, height = drawing.get_size_inches()
+    box = drawing.get_tightbbox()
+    over = max(-box.x0, -box.y0, box.x1 - width, box.y1 - height)
+    if over > 0.02:
+        edges = drawing.bbox.padded(1)
+        lost = [
+            text.get_text()
+            for text in drawing.findobj(Text)
+            if text.get_visible()
+            and text.get_text().strip()
+            and not (
+                edges.contains(*text.get_window_extent().min)
+                and edges.contains(*text.get_window_extent().max)
+            )
+        ]
+        what = f"the text {lost[0]!r}" if lost else "something"
+        raise FigureError(f"{what} runs {over:.2f} inches over the edge of the figure")
 
 
 def svg(drawing: Any) -> bytes:

@@ -34,7 +34,7 @@ def _helper(run):
     return 1 / 0
 
 
-def helper(values):
+def helper(run, pattern):
     return 1 / 0
 """
 
@@ -188,6 +188,7 @@ def test_an_experiment_is_an_input_too(book: Book, run: Run) -> None:
         ("    return figure\n", "", "returned NoneType where a matplotlib Figure is wanted"),
         ("plt.subplots()", "plt.subplots(1 / 0)", "line 7: ZeroDivisionError"),
         ('label="loss"', 'label="\u4e00"', "missing from font"),
+        ("diagram(1.0)", "diagram(1.0); ax.text(5, 0.5, 'too much')", "the text 'too much' runs"),
         ("from matplotlib", "import sphinx\nfrom matplotlib", "line 2 imports sphinx"),
         ("def learning_curve(run):", "def learning_curve(run:", "line 6 is not Python"),
         ("(run)", "(walk)", "no public function takes `run`"),
