@@ -1,0 +1,177 @@
+"""Figures of the chapter microflash."""
+
+import matplotlib.pyplot as plt
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from book.figures import style
+
+NUMBER = r"([\d,]+)"
+
+
+def _numbers(run, pattern):
+    """The rows of a pattern whose groups are numbers with commas."""
+    return [
+        tuple(float(str(value).replace(",", "")) for value in row) for row in run.rows(pattern)
+    ]
+
+
+def stream(run):
+    """The pencil example: the weights of the scores seen so far, after each score."""
+    steps = [
+        ([1], "1", "30"),
+        ([1 / 4, 1], r"$\frac{1}{4}\cdot 1 + 1 = \frac{5}{4}$", "6"),
+        ([1 / 4, 1, 1 / 2], r"$1\cdot\frac{5}{4} + \frac{1}{2} = \frac{7}{4}$", "60/7"),
+        (
+            [1 / 8, 1 / 2, 1 / 4, 1],
+            r"$\frac{1}{2}\cdot\frac{7}{4} + 1 = \frac{15}{8}$",
+            "12",
+        ),
+    ]
+    said = ["first score: 1", "then 3: shrink by 1/4", "then 2: nothing shrinks", "then 4: by 1/2"]
+    figure, ax = style.diagram(2.05)
+    panel = (style.WIDTH - 0.45) / 4
+    for i, ((weights, total, average), text) in enumerate(zip(steps, said, strict=True)):
+        left = 0.45 + i * panel
+        ax.text(left, 1.88, text, size=style.SMALL, va="center")
+        ax.plot([left, left + panel - 0.15], [0.72, 0.72], color=style.GREY, lw=0.5)
+        for k, weight in enumerate(weights):
+            new = k == len(weights) - 1
+            ax.add_patch(
+                Rectangle(
+                    (left + 0.06 + 0.25 * k, 0.72),
+                    0.2,
+                    0.95 * weight,
+                    fc=style.ACCENT if new else style.SERIES[4],
+                    ec="none",
+                )
+            )
+            ax.text(left + 0.16 + 0.25 * k, 0.62, "1324"[k], ha="center", va="center",
+                    size=style.SMALL, color=style.GREY)  # fmt: skip
+        ax.text(left + 0.02, 0.38, total, va="center")
+        ax.text(left + 0.02, 0.12, average, va="center", color=style.RUST)
+    ax.text(0.0, 0.62, "score", size=style.SMALL, va="center", color=style.GREY)
+    ax.text(0.0, 0.38, "sum", size=style.SMALL, va="center")
+    ax.text(0.0, 0.12, "average", size=style.SMALL, va="center", color=style.RUST)
+    return figure
+
+
+def tiling(run):
+    """Which tiles of Q, K, V and O are in the fast memory while one tile of S is there."""
+    figure, ax = style.diagram(3.0)
+    tile, n, x, y = 0.3, 6, 1.55, 0.25
+    width = 0.34
+
+    def cell(left, bottom, wide, high, fill, edge=style.HAIRLINE, **more):
+        ax.add_patch(Rectangle((left, bottom), wide, high, fc=fill, ec=edge, lw=0.5, **more))
+
+    here, there = 2, 1  # the query tile and the key tile that meet, from above and from left
+    for r in range(n):
+        bottom = y + (n - 1 - r) * tile
+        chosen = r == here
+        cell(x - width - 0.15, bottom, width, tile, style.SERIES[4] if chosen else style.GROUND)
+        cell(x + n * tile + 0.15, bottom, width, tile, style.SERIES[4] if chosen else style.GROUND)
+        for c in range(n):
+            if c > r:
+                cell(x + c * tile, bottom, tile, tile, style.PAPER, hatch="////", linestyle=":")
+            elif r == here and c == there:
+                cell(x + c * tile, bottom, tile, tile, style.ACCENT)
+            else:
+                cell(x + c * tile, bottom, tile, tile, style.PAPER, linestyle=":")
+    for c in range(n):
+        chosen = c == there
+        for row in range(2):
+            cell(
+                x + c * tile,
+                y + n * tile + 0.12 + row * (width + 0.06),
+                tile,
+                width,
+                style.SERIES[4] if chosen else style.GROUND,
+            )
+    middle = y + (n - here - 0.5) * tile
+    style.arrow(
+        ax, (x + 0.05, middle + 0.0), (x + 3 * tile - 0.02, middle), color=style.RUST, zorder=5
+    )
+    names = {
+        "$Q$": (x - 0.15 - width / 2, y + n * tile + 0.1),
+        "$O$": (x + n * tile + 0.15 + width / 2, y + n * tile + 0.1),
+    }
+    for name, (a, b) in names.items():
+        ax.text(a, b, name, ha="center", va="center")
+    ax.text(x - 0.1, y + n * tile + 0.12 + width / 2, "$K^T$", ha="right", va="center")
+    ax.text(x - 0.1, y + n * tile + 0.18 + 1.5 * width, "$V^T$", ha="right", va="center")
+    right = x + n * tile + 0.75
+    notes = [
+        (2.25, style.SERIES[4], "in the fast memory: one tile of $Q$\nand of $O$, one of $K$ and of $V$"),
+        (1.65, style.ACCENT, "their tile of scores, made there\nand forgotten there"),
+    ]
+    for height, colour, text in notes:
+        cell(right, height - 0.06, 0.14, 0.14, colour)
+        ax.text(right + 0.22, height + 0.01, text, va="center", size=style.SMALL)
+    cell(right, 1.05 - 0.06, 0.14, 0.14, style.PAPER, hatch="////", linestyle=":")
+    ax.text(right + 0.22, 1.06, "in the future: skipped", va="center", size=style.SMALL)
+    style.arrow(ax, (right - 0.02, 0.62), (right + 0.18, 0.62), color=style.RUST)
+    ax.text(right + 0.22, 0.62, "the inner loop; then the next\ntile of queries",
+            va="center", size=style.SMALL)  # fmt: skip
+    return figure
+
+
+def _powers(axis, values):
+    axis.set_major_locator(FixedLocator(values))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+
+
+def traffic(run):
+    """Floats moved against N, and against M beside the law."""
+    rows = _numbers(
+        run, rf"^length +(\d+) \| naive +{NUMBER} \+ +{NUMBER} \| tiled +{NUMBER} \+ +{NUMBER}"
+    )
+    lengths = [row[0] for row in rows]
+    naive = [row[1] + row[2] for row in rows]
+    tiled = [row[3] + row[4] for row in rows]
+    fasts = _numbers(run, rf"^fast memory +{NUMBER} \| tiled +{NUMBER} \+ +{NUMBER}")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.5), sharey=True)
+    left.plot(lengths, naive, marker="o", label="naive")
+    left.plot(lengths, tiled, marker="s", label="tiled")
+    anchor = tiled[-1]
+    left.plot(
+        lengths, [anchor * (n / lengths[-1]) ** 2 for n in lengths], color=style.GREY, lw=0.7, ls="-"
+    )
+    left.text(lengths[0] * 1.05, anchor * (lengths[0] / lengths[-1]) ** 2 * 0.72, "slope 2",
+              color=style.GREY, size=style.SMALL, va="top")  # fmt: skip
+    left.set(xscale="log", yscale="log", xlabel="sequence length $N$", ylabel="floats moved")
+    _powers(left.xaxis, lengths)
+    for name, values, offset in (("naive", naive, 1.45), ("tiled", tiled, 1.5)):
+        colour = style.SERIES[0] if name == "naive" else style.SERIES[1]
+        left.text(lengths[1], values[1] * offset, name, color=colour, ha="right")
+    memory = [row[0] for row in fasts]
+    moved = [row[1] + row[2] for row in fasts]
+    between = lengths.index(256) if 256 in lengths else -1
+    right.axhline(naive[between], color=style.SERIES[0], lw=1.3)
+    right.text(memory[-1], naive[between] * 1.12, "naive", color=style.SERIES[0], ha="right")
+    right.plot(memory, moved, marker="s", color=style.SERIES[1], ls=style.DASHES[1])
+    right.plot(memory, [moved[-1] * memory[-1] / m for m in memory], color=style.GREY, lw=0.7)
+    right.text(memory[2] * 1.1, moved[2] * 1.15, "tiled", color=style.SERIES[1])
+    right.text(memory[0] * 1.1, moved[-1] * memory[-1] / memory[0] * 0.62, "slope −1",
+               color=style.GREY, size=style.SMALL, va="top")  # fmt: skip
+    right.set(xscale="log", yscale="log", xlabel="fast memory $M$, at $N = 256$")
+    _powers(right.xaxis, memory)
+    return figure
+
+
+def memory(run):
+    """Peak memory against N: naive, tiled, and tiled with the scores stored."""
+    rows = _numbers(
+        run,
+        rf"^memory \| N +(\d+) \| naive +{NUMBER} KB \| tiled +{NUMBER} KB \| "
+        rf"scores stored +{NUMBER} KB",
+    )
+    lengths = [row[0] for row in rows]
+    figure, ax = plt.subplots(figsize=(style.WIDTH * 0.72, 2.4))
+    for k, (name, mark) in enumerate((("naive", "o"), ("tiled", "s"), ("scores stored", "^")), 1):
+        ax.plot(lengths, [row[k] / 1024 for row in rows], marker=mark, label=name)
+    ax.set(xlabel="sequence length $N$", ylabel="peak, MB", ylim=(0, None))
+    _powers(ax.xaxis, lengths)
+    style.name_lines(ax)
+    return figure
