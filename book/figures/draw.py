@@ -109,9 +109,10 @@ class Module:
         """The stamp of each figure's last drawing."""
         try:
             stamps = json.loads(self.stamp.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            whole = all(figure.keys() == {"key", "read", "made"} for figure in stamps.values())
+        except (FileNotFoundError, ValueError, AttributeError):
             return {}
-        return stamps if isinstance(stamps, dict) else {}
+        return stamps if whole else {}
 
     def made(self) -> set[str]:
         """The files of the last drawings, stale or not, and their stamp."""

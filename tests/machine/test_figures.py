@@ -158,6 +158,13 @@ def test_a_figure_removed_or_cut_short_is_drawn_again(book: Book, run: Run, name
     assert run()[1] == "drawn: 01-first/tiny-idea\n"
 
 
+@pytest.mark.parametrize("stamp", ["", "{", "[]", '{"idea": 1}', '{"idea": {"key": ""}}'])
+def test_a_stamp_that_cannot_be_read_counts_for_nothing(book: Book, run: Run, stamp: str) -> None:
+    run()
+    (book.made / "tiny.json").write_text(stamp)
+    assert run()[1].count("drawn") == 2
+
+
 def test_orphans_go(book: Book, run: Run) -> None:
     run()
     (book.made / "tiny-old.svg").write_text("<svg/>")
