@@ -72,8 +72,9 @@ def network(run):
     stations.append(style.box(ax, right - 0.4, y, "norm,\nhead", width=0.6, height=0.44))
     for start, end in zip(stations, stations[1:], strict=False):
         style.arrow(ax, start, end, color=style.ACCENT, lw=1.6)
-    ax.text(0.09, 0.1, "blue: the row of each token, to which the layers add.  "
-            "rust: the only place where rows meet.", color=style.GREY, size=style.SMALL)  # fmt: skip
+    legend = "blue: the row of each token, to which the layers add.  "
+    legend += "rust: the only place where rows meet."
+    ax.text(0.09, 0.1, legend, color=style.GREY, size=style.SMALL)
     return figure
 
 
