@@ -13,6 +13,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import sys
 import time
 import warnings
@@ -28,6 +29,7 @@ from recorder.errors import BookError
 from recorder.transcript import Transcript
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SCREEN = (38 * 16 / 96) / (132 / 25.4)  # the measure of nomagic.css, 38rem, over that of print
 ALLOWED = {"matplotlib", "mpl_toolkits", "numpy", "book"} | set(sys.stdlib_module_names)
 
 
@@ -250,7 +252,12 @@ def check_edges(drawing: Any) -> None:
 def svg(drawing: Any) -> bytes:
     out = BytesIO()
     drawing.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()
+    size = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
+    return size.sub(_screen_size, out.getvalue().decode(), count=1).encode()
+
+
+def _screen_size(size: re.Match[str]) -> str:
+    return f'width="{float(size[1]) * SCREEN:.2f}pt" height="{float(size[2]) * SCREEN:.2f}pt"'
 
 
 def pdf(drawing: Any) -> bytes:

@@ -27,6 +27,7 @@ from itertools import accumulate
 from math import exp, log, sqrt
 from operator import add, mul
 from pathlib import Path
+from textwrap import shorten
 
 # === Settings ===
 SEED = 1
@@ -553,9 +554,9 @@ def sample_names(model, task):
                          temperature)
         copies = sum(tuple(ids) in known for ids in names) / len(names)
         some = " ".join("".join(task.symbols[i] for i in ids[:-1])
-                        for ids in names[:8])
+                        for ids in names[:9])
         print(f"names  | at {temperature} | copies {100 * copies:4.1f}% | "
-              f"{some}")
+              + shorten(some, 46, placeholder=""))
 
 
 # --- Read words aloud ---

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pikepdf
 import pytest
 
 from book.figures import draw, style
@@ -103,6 +104,17 @@ def test_every_function_of_a_run_is_drawn_for_screen_and_print(book: Book, run: 
     )
     assert str(style.LIGHT["ACCENT"]).lower() in light and str(style.DARK["INK"]).lower() in dark
     assert str(style.LIGHT["ACCENT"]).lower() not in dark
+
+
+def test_a_figure_has_its_size_in_print_and_the_measure_on_screen(book: Book, run: Run) -> None:
+    run()
+    svg = (book.made / "tiny-learning-curve.svg").read_text()
+    assert f'width="{38 * 16 * 72 / 96:.2f}pt"' in svg  # 38rem, as nomagic.css has it
+    sheet = (draw.ROOT / "book/theme/static/nomagic.css").read_text(encoding="utf-8")
+    assert "--nm-measure: 38rem;" in sheet
+    with pikepdf.open(book.made / "tiny-learning-curve.pdf") as pdf:
+        width = float(pdf.pages[0].mediabox[2])
+    assert abs(width - 132 * 72 / 25.4) < 0.01
 
 
 def test_the_same_inputs_give_the_same_bytes(book: Book, run: Run) -> None:
