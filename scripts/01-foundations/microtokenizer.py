@@ -20,6 +20,7 @@ import lzma
 import random
 import re
 from collections import Counter, defaultdict
+from hashlib import sha256
 from math import log2
 from pathlib import Path
 
@@ -41,12 +42,19 @@ PATTERN = (r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+"
 
 
 # === Data ===
+HASHES = {"alice.txt":
+          "99e53cbb0aeb274344a254733db996ca2d05d5fcd10fc0ca02d6966f2b2bc961",
+          "as_you_like_it.txt":
+          "eaa3526fe53859f34ecdf255712f9ecf0b2c903451d4755b2edaa2e2599cb0fc"}
+
+
 def read(name):
-    """The text of a file of scripts/data."""
     path = Path(__file__).resolve().parent.parent / "data" / name
-    if not path.is_file():
-        raise SystemExit(f"{name} is missing: it belongs in {path.parent}")
-    return path.read_text(encoding="utf-8")
+    data = path.read_bytes() if path.is_file() else b""
+    if sha256(data).hexdigest() != HASHES[name]:
+        raise SystemExit(f"{name} is missing or altered: it belongs in "
+                         f"{path.parent}, with the SHA-256 {HASHES[name]}")
+    return data.decode("ascii")
 
 
 def hold_out(text, generator):
@@ -86,13 +94,11 @@ def join(tokens, pair, new):
 
 
 # === Decide which pair comes first ===
-# A rule gives a pair its key, and the smallest key is merged first. For a
-# given pair it must not fall while the count falls: the heap relies on it.
+# A rule gives a pair its key, and the smallest key is merged first: here the
+# most frequent pair and, of equals, the one with the smaller ids. While a
+# count falls, its key must not fall as well: the heap relies on it.
 def by_count(count, pair):
-    """The most frequent; of equals, the one whose ids are smaller.
-
-    by_count(7, (104, 101)) -> (-7, 104, 101)
-    """
+    """by_count(7, (104, 101)) -> (-7, 104, 101)"""
     return -count, *pair
 
 
@@ -217,8 +223,7 @@ class Tokenizer:
 
     def encode(self, text):
         """Tokenizer([]).encode("cat") -> [99, 97, 116]"""
-        return [t for piece in self.cut(text)
-                for t in self.encode_piece(piece)]
+        return [t for p in self.cut(text) for t in self.encode_piece(p)]
 
     # --- Decode to the same text ---
     def decode(self, tokens):
@@ -239,10 +244,7 @@ class Tokenizer:
 
 # === Count tokens and bits ===
 def tally(encode_piece, pieces):
-    """How often each token is used in {piece: times}.
-
-    tally(list, {"aab": 2}) -> {"a": 4, "b": 2}
-    """
+    """tally(list, {"aab": 2}) -> {"a": 4, "b": 2}"""
     used = Counter()
     for piece, times in pieces.items():
         for token in encode_piece(piece):
@@ -327,7 +329,6 @@ def compare(encode_piece, *texts):
 
 
 def show_sizes(merges, train, held, other):
-    """The first n merges are all that learning would have made of n."""
     print("\n          bytes per token                  | bits per byte |"
           " never used")
     print("merges | train | held  | other | whole words | held  | other |"
@@ -346,7 +347,6 @@ def show_sizes(merges, train, held, other):
 
 # === Ask two rivals ===
 def show_rivals(tokenizer, train_text, held_text, held):
-    """The same tokens without an order; a compressor without tokens."""
     greedy = longest_match(tokenizer.spelling)
     print(f"{MERGES} merges, longest match: held {compare(greedy, held)}")
     both = lzma.compress((train_text + held_text).encode())

@@ -19,8 +19,8 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"  # encoder.py
 HAND = {"she": 1, " sells": 1, " sea": 1, " shells": 1}  # the chapter's worked example
-SURROGATES = st.characters(categories=["Cs"])
-ANY_TEXT = st.text(st.characters(exclude_categories=()) | SURROGATES)
+SURROGATES = st.integers(0xD800, 0xDFFF).map(chr)  # which st.characters() leaves out
+ANY_TEXT = st.lists(st.characters() | SURROGATES).map("".join)
 PIECES = st.dictionaries(st.text("abc", min_size=1, max_size=12), st.integers(1, 4), max_size=8)
 
 
@@ -359,11 +359,6 @@ def test_held_out_chapters_are_in_no_training_text(script: ModuleType) -> None:
     assert not set(held.split("\n\n")) & set(train.split("\n\n")) - {""}
     assert held != script.hold_out(text, random.Random(script.SEED + 1))[1]
     assert script.SENTENCE not in text + script.read(script.OTHER)
-
-
-def test_a_missing_file_is_named(script: ModuleType) -> None:
-    with pytest.raises(SystemExit, match=r"^nowhere\.txt is missing: it belongs in .*data$"):
-        script.read("nowhere.txt")
 
 
 def test_the_solutions_of_the_exercises_run(script: ModuleType) -> None:
