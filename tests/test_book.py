@@ -160,3 +160,14 @@ def test_the_record_vouches_for_the_run(path: Path) -> None:
     fields = json.loads(record.read_text("utf-8"))
     assert fields["exit_status"] == 0
     assert fields["user_seconds"] > 0 and fields["peak_memory"] > 0
+
+
+def test_what_is_printed_fits_the_page() -> None:
+    transcripts = sorted((ROOT / "build" / "runs").glob("*/*.txt"))
+    wide = [
+        f"{path.name}: {line}"
+        for path in transcripts
+        for line in path.read_text(encoding="utf-8").split("\n")
+        if len(line) > 79 or not line.isascii()
+    ]
+    assert transcripts and not wide, wide
