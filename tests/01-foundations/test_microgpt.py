@@ -285,7 +285,7 @@ def test_counts_sum_to_one(script, view):
             context = tuple(look(ids, given, i))
             rows = [script.chances(table, context, token, classes) for token in range(classes)]
             assert np.allclose(np.sum(rows, 0), 1)
-            assert len(rows[0]) == script.CLUES + 1
+            assert len(rows[0]) == len(context) + 1
 
 
 def test_counting_the_past_is_an_n_gram(script, monkeypatch):
