@@ -110,7 +110,7 @@ def attention(run):
     figure = Figure(figsize=(style.WIDTH, 2.1))
     for ax, head in zip(figure.subplots(1, len(heads)), heads, strict=True):
         columns = str(run.rows(rf"^head {head} \|    \|(.+)$")[0]).split()
-        rows = run.rows(rf"^head {head} \| (\S+) +\|(.+)$")
+        rows = run.rows(rf"^head {head} \| (?!average)(\S+) +\|(.+)$")
         values = [[0 if cell == "." else int(cell) / 10 for cell in str(cells).split()]
                   for _, cells in rows]  # fmt: skip
         style.matrix(ax, values, [sound for sound, _ in rows], columns, vmin=0, vmax=1)
