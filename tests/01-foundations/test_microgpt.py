@@ -330,6 +330,7 @@ def test_generation_is_greedy_at_zero_and_stops(small, monkeypatch):
     task = SmallTask(small)
     prompts = [(ids[:given], given) for ids, given in EXAMPLES]
     said = small.generate(model, task, EXAMPLES)  # it sees the prompt alone
+    assert small.TAPE == []
     assert said == small.generate(model, task, prompts)
     for (ids, given), out in zip(prompts, said, strict=True):
         whole = ids + out
