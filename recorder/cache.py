@@ -14,7 +14,7 @@ KEPT = 8  # entries of one run: enough for a few versions of a script on a few P
 
 
 class Cache:
-    """One file a finished run, in `folder`; without a folder it keeps and gives nothing.
+    """One file a finished run, in `folder`; unless it is `reading`, it only keeps.
 
     Never a reason to fail: what cannot be read is not there, what cannot be written is left.
     """
@@ -28,10 +28,7 @@ class Cache:
             return None
         given = records.inputs(run)
         entry = records.read_json(self._path(run, given))
-        record, text = entry.get("record"), entry.get("transcript")
-        if not isinstance(record, dict) or not isinstance(text, str):
-            return None
-        printed = text.encode()
+        record, printed = entry.get("record", {}), str(entry.get("transcript")).encode()
         return (record, printed) if records.vouches(record, given, sums, printed) else None
 
     def store(self, run: Run, record: Record, printed: bytes) -> None:

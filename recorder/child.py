@@ -37,7 +37,7 @@ class Outcome:
     """How a run ended: `status` is negative for a signal, `news` is what the guard told.
 
     `peak_memory` is in bytes, as the system counts it; a process never counts as smaller than
-    the recorder that started it, some 40 MB.
+    the recorder that started it, some 30 MB.
     """
 
     status: int
@@ -67,7 +67,7 @@ class Child:
             self._process = self._start(run, stack)
             stack.callback(self._kill)
             self._stack = stack.pop_all()
-        self.started = time.monotonic()
+        self._started = time.monotonic()
 
     def poll(self) -> Outcome | None:
         """The outcome, once the process is over; until then None, and its end when it is late."""
@@ -124,7 +124,7 @@ class Child:
             os.close(alive)
 
     def _hurry(self) -> None:
-        over = time.monotonic() - self.started - self._limits.seconds
+        over = time.monotonic() - self._started - self._limits.seconds
         if over > GRACE:
             self._signal(signal.SIGKILL)
         elif over > 0 and not self._late:

@@ -1,6 +1,8 @@
-"""A script prints the same bytes on every run: a second run equals the transcript."""
+"""The scripts as a reader runs them: any folder, no recorder, nothing installed."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,16 +11,47 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "scripts").glob("[0-9]*/*.py"))
+SUMS = dict(
+    reversed(line.split()) for line in (ROOT / "scripts/data/SHA256SUMS").read_text().splitlines()
+)
+
+each_script = pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
 
 
-@pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
-def test_a_second_run_prints_the_same(path: Path, tmp_path: Path) -> None:
-    """Run as a reader would, from any folder: no recorder, no fixed hash seed."""
-    transcript = ROOT / "build" / "runs" / path.parent.name / f"{path.stem}.txt"
+def run(path: Path, cwd: Path) -> "subprocess.CompletedProcess[bytes]":
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
-    result = subprocess.run(
-        [sys.executable, str(path)], cwd=tmp_path, env=environment, capture_output=True
+    return subprocess.run(
+        [sys.executable, str(path)], cwd=cwd, env=environment, capture_output=True
     )
+
+
+@each_script
+def test_a_second_run_prints_the_same(path: Path, tmp_path: Path) -> None:
+    transcript = ROOT / "build" / "runs" / path.parent.name / f"{path.stem}.txt"
+    result = run(path, tmp_path)
     assert result.returncode == 0, result.stderr.decode()
     assert result.stdout == transcript.read_bytes()
     assert not list(tmp_path.iterdir()), "the script left something behind"
+
+
+@each_script
+@pytest.mark.parametrize("content", [None, b"altered"], ids=["missing", "altered"])
+def test_data_that_is_not_what_it_was_is_named(
+    path: Path, content: bytes | None, tmp_path: Path
+) -> None:
+    """One sentence on stderr with the file, its SHA-256 and where it belongs; no traceback."""
+    copy = tmp_path / "scripts" / path.parent.name / path.name
+    copy.parent.mkdir(parents=True)
+    shutil.copy(path, copy)
+    data = tmp_path / "scripts" / "data"
+    data.mkdir()
+    if content is not None:
+        for name in SUMS:
+            (data / name).write_bytes(content)
+    result = run(copy, tmp_path)
+    said = result.stderr.decode()
+    assert result.returncode == 1
+    assert "Traceback" not in said and said.count("\n") == 1
+    named = re.findall(r"[\w.]+\.(?:csv|txt|tsv|gz|jsonl)(?:\.gz)?(?= is)", said)
+    assert len(named) == 1 and SUMS[named[0]] in said, said
+    assert str(data) in said

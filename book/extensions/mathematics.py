@@ -24,6 +24,7 @@ from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.locale import _
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 from sphinx.util.typing import ExtensionMetadata
@@ -35,6 +36,9 @@ KATEX = Path(__file__).resolve().parent.parent / "theme" / "katex"
 DIGEST = hashlib.sha256(
     (KATEX / "katex.min.js").read_bytes() + (KATEX / "render.js").read_bytes()
 ).hexdigest()
+
+BASE, ENDS = '<span class="katex-base">', "</span></span>"
+TAIL = re.compile(r"[,.;:!?)\]\u2019\u201d]+|-(?=\w)")
 
 Formula = tuple[str, bool]  # TeX, and whether it stands on lines of its own
 Noted = list[tuple[Formula, str]]  # with its place, "document:line"
@@ -136,17 +140,32 @@ def html_of(translator: HTML5Translator, node: nodes.math | nodes.math_block) ->
     return html
 
 
+class TakeTail(SphinxPostTransform):
+    """Give a formula the punctuation after it, lest a comma begin the next line."""
+
+    default_priority = 900
+    formats = ("html",)
+
+    def run(self, **kwargs: Any) -> None:
+        for node in list(self.document.findall(nodes.math)):
+            place = node.parent.index(node) + 1
+            following = node.parent[place] if place < len(node.parent) else None
+            if isinstance(following, nodes.Text) and (tail := TAIL.match(following)):
+                node["tail"] = tail[0]
+                node.parent[place] = nodes.Text(following[tail.end() :])
+
+
 def visit_math(self: HTML5Translator, node: nodes.math) -> None:
     self.body.append(self.starttag(node, "span", "", CLASS="math notranslate nohighlight"))
-    self.body.append(html_of(self, node) + "</span>" + glue(node))
+    html, tail = html_of(self, node), node.get("tail", "")
+    if tail and html.endswith(ENDS):
+        # KaTeX lets a line break between its bases; the last one and the tail stay together.
+        head, base, rest = html.removesuffix(ENDS).rpartition(BASE)
+        after = f'<span class="after">{self.encode(tail)}</span>'
+        html = f'{head}<span class="unbroken">{base}{rest}{after}</span>{ENDS}'
+        tail = ""
+    self.body.append(f"{html}{self.encode(tail)}</span>")
     raise nodes.SkipNode
-
-
-def glue(node: nodes.math) -> str:
-    """A word joiner where text follows at once, lest a comma begin the next line."""
-    following = node.next_node(descend=False, siblings=True)
-    touches = isinstance(following, nodes.Text) and not following.astext()[:1].isspace()
-    return "\N{WORD JOINER}" if touches else ""
 
 
 def visit_displaymath(self: HTML5Translator, node: nodes.math_block) -> None:
@@ -176,6 +195,7 @@ def link_style(
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_html_math_renderer("katex", (visit_math, None), (visit_displaymath, None))
     app.add_config_value("katex_digest", DIGEST, "html", str)  # another KaTeX: write all pages
+    app.add_post_transform(TakeTail)
     app.connect("builder-inited", serve)
     app.connect("doctree-read", note)
     app.connect("env-purge-doc", purge)

@@ -9,10 +9,12 @@ transcript that it read the last time has changed. The stamps beside the figures
 from __future__ import annotations
 
 import ast
+import fcntl
 import hashlib
 import inspect
 import json
 import os
+import re
 import sys
 import time
 import warnings
@@ -28,6 +30,7 @@ from recorder.errors import BookError
 from recorder.transcript import Transcript
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+SCREEN = (38 * 16 / 96) / (132 / 25.4)  # the measure of nomagic.css, 38rem, over that of print
 ALLOWED = {"matplotlib", "mpl_toolkits", "numpy", "book"} | set(sys.stdlib_module_names)
 
 
@@ -107,9 +110,10 @@ class Module:
         """The stamp of each figure's last drawing."""
         try:
             stamps = json.loads(self.stamp.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
+            whole = all(figure.keys() == {"key", "read", "made"} for figure in stamps.values())
+        except (FileNotFoundError, ValueError, AttributeError):
             return {}
-        return stamps if isinstance(stamps, dict) else {}
+        return stamps if whole else {}
 
     def made(self) -> set[str]:
         """The files of the last drawings, stale or not, and their stamp."""
@@ -250,7 +254,12 @@ def check_edges(drawing: Any) -> None:
 def svg(drawing: Any) -> bytes:
     out = BytesIO()
     drawing.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
-    return out.getvalue()
+    size = re.compile(r'width="([\d.]+)pt" height="([\d.]+)pt"')
+    return size.sub(_screen_size, out.getvalue().decode(), count=1).encode()
+
+
+def _screen_size(size: re.Match[str]) -> str:
+    return f'width="{float(size[1]) * SCREEN:.2f}pt" height="{float(size[2]) * SCREEN:.2f}pt"'
 
 
 def pdf(drawing: Any) -> bytes:
@@ -301,6 +310,14 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     if unknown:
         print(f"no book/figures/{unknown[0]}.py; there are: {', '.join(names)}", file=sys.stderr)
         return 1
+    (root / "build").mkdir(exist_ok=True)
+    with (root / "build" / ".figures-lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second build waits, and then finds all drawn
+        return draw_all(root, names, arguments)
+
+
+def draw_all(root: Path, names: list[str], arguments: list[str]) -> int:
+    """Draw what is stale, remove what is orphaned and say so."""
     modules = [Module(root, name) for name in names]
     stale = [m for m in modules if (not arguments or m.name in arguments) and not m.is_fresh()]
     if len(stale) > 1:

@@ -34,8 +34,9 @@ from sphinx.writers.latex import LaTeXTranslator
 THEME = Path(__file__).resolve().parent
 PAPERS = {"a4": "a4paper", "letter": "letterpaper"}
 
-# What leaves no trace in the text column: margin notes, anchors, index entries, tables of contents.
-UNSEEN = (nodes.sidebar, nodes.target, nodes.comment, nodes.Invisible, nodes.compound)
+# What leaves no trace between paragraphs: margin notes, anchors, index entries, tables of contents,
+# and figures, which float.
+UNSEEN = (nodes.sidebar, nodes.target, nodes.Invisible, nodes.compound, nodes.figure)
 APART = (nodes.citation, nodes.footnote, nodes.figure, nodes.title, nodes.table, nodes.sidebar)
 NO_MARGIN = (*APART, nodes.Admonition)
 HANGING = (nodes.entry, nodes.list_item, nodes.definition, nodes.citation, nodes.footnote)

@@ -27,6 +27,7 @@ from itertools import accumulate
 from math import exp, log, sqrt
 from operator import add, mul
 from pathlib import Path
+from textwrap import shorten
 
 # === Settings ===
 SEED = 1
@@ -42,7 +43,7 @@ RATE = 0.03  # with 0.05 the sounds end a fifth of a nat worse
 WARM_UP = 50  # small steps while Adam's running means still say little
 CLUES = 6  # tokens that the longest context of a count holds
 REPORT = 100  # steps between two rows of the learning curve
-CHECKED = 150  # held-out sequences behind such a row; the result uses all
+CHECKED = 100  # held-out sequences behind such a row; the result uses all
 READ = 250  # held-out words to read aloud
 SAMPLES = 150  # names at each temperature
 TEMPERATURES = [0.5, 0.8, 1.1]
@@ -510,7 +511,7 @@ def train(model, task):
         backward(loss)
         # up for WARM_UP steps, then down, each along a straight line
         optimizer.step(RATE * min(step / WARM_UP, (STEPS - step)
-                                  / (STEPS - WARM_UP)))
+                                  / max(1, STEPS - WARM_UP)))
         if step % REPORT == 0:
             print(f"{task.name:6} | step {step:4} | seen {step * BATCH:5} | "
                   f"train {sum(losses) / len(losses):.3f} | held-out "
@@ -553,9 +554,9 @@ def sample_names(model, task):
                          temperature)
         copies = sum(tuple(ids) in known for ids in names) / len(names)
         some = " ".join("".join(task.symbols[i] for i in ids[:-1])
-                        for ids in names[:8])
+                        for ids in names[:9])
         print(f"names  | at {temperature} | copies {100 * copies:4.1f}% | "
-              f"{some}")
+              + shorten(some, 46, placeholder=""))
 
 
 # --- Read words aloud ---
@@ -578,17 +579,34 @@ def read_aloud(model, task):
 # --- Show where the heads look ---
 def draw_maps(model, task):
     """Weights of each head in tenths, while it decides on each sound."""
-    given = len(MAPPED) + 1
-    ids = [task.id[s] for s in [*MAPPED, ":"]]
+    ids, given = [task.id[s] for s in [*MAPPED, ":"]], len(MAPPED) + 1
     ids += generate(model, task, [(ids, given)])[0]
-    model.logits([(ids[:-1], given)], [0])
-    TAPE.clear()
     names = [task.symbols[i] for i in ids]
+    model.logits([(ids[:-1], given)], [0])
     for head, weights in enumerate(model.maps, 1):
         print(f"head {head} |    |" + "".join(f"{s:>3}" for s in names[:-1]))
         for sound, row in zip(names[given:], weights[given - 1:]):
             print(f"head {head} | {sound:2} |" + "".join(
                 f"{min(9, int(10 * w)) or '.':>3}" for w in row))
+    TAPE.clear()
+
+
+def average_maps(model, task):
+    """Mean weight on the letter that stands k places after each sound."""
+    words = [(ids[:-1], given) for ids, given in task.held_out[:CHECKED]]
+    model.logits(words, [0])
+    for head in range(HEADS):
+        shares, sounds = Counter(), 0
+        for (_, given), weights in zip(words, model.maps[head::HEADS]):
+            for i, row in enumerate(weights[given - 1:]):
+                sounds += 1
+                for j, w in enumerate(row):
+                    shares[j - i if j < given - 1 else "others"] += w
+        print(f"head {head + 1} | " + " | ".join(
+            f"letter {k:+} {100 * shares[k] / sounds:2.0f}%"
+            for k in range(-1, 3))
+            + f" | no letter {100 * shares['others'] / sounds:2.0f}%")
+    TAPE.clear()
 
 
 # === Main ===
@@ -603,7 +621,7 @@ def study(name):
           f"{len(task.held_out):,} held out | {len(task.symbols)} symbols")
     for view in [past, place] if name == "sounds" else [past]:
         for clues, loss in enumerate(count(task, view)):
-            result(f"counts, {clues} clues of the {view.__name__}", loss)
+            result(f"counts, {view.__name__}, clues {clues}", loss)
     model = GPT(task)
     size = sum(len(w.value) * len(w.value[0]) for w in model.parameters)
     print(f"{name:6} | gpt of {size:,} numbers, guessing evenly "
@@ -614,6 +632,7 @@ def study(name):
     else:
         read_aloud(model, task)
         draw_maps(model, task)
+        average_maps(model, task)
     result("gpt", evaluate(model, task.held_out))
     result(f"gpt, first {CHECKED}", evaluate(model, task.held_out[:CHECKED]))
     model.look = "mean"  # what was learnt stays, where it looks is lost

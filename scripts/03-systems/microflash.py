@@ -33,18 +33,18 @@ from pathlib import Path
 # === Settings ===
 SEED = 1
 WIDTH = 8  # d: the floats of one query, key or value
-FAST = 1_536  # M = 24 d^2, what an A100's 192 KB are to heads of 64 halves
+FAST = 1_536  # M = 24 d^2, as are 192 KB of 16-bit numbers with d = 64
 LENGTHS = (64, 128, 256, 512)  # N doubles: what is quadratic quadruples
 BETWEEN = 256  # the N at which M and d vary
-FASTS = (128, 256, 512, 1_024, 2_048)  # up to N d, where all keys would fit
-WIDTHS = (4, 8, 16, 32)
+FASTS = (128, 256, 512, 1_024, 2_048)  # from tiles of a row or two to N d
+WIDTHS = (4, 8, 16, 32)  # the last leaves M = 1.5 d^2, near the threshold
 RESCALE = True  # False: sums made under an older maximum stay as they were
 SUBTRACT_MAXIMUM = True  # False: exp() takes the scores as they come
 MODEL = 16  # the width of the small GPT, whose one head is as wide
 CONTEXT = 64  # tokens a training sequence, several names in a row
 SMALL = 1_024  # M of the model's attention: 64 tokens make many tiles
 STEPS = 200  # no piece of the training text is seen twice
-LEARNING_RATE = 0.04
+LEARNING_RATE = 0.04  # half and twice as much both end higher
 HELD_OUT = 800  # names that no model is trained on
 DATA_HASH = "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"
 
@@ -415,7 +415,8 @@ def tiled_backward(memory, causal=False):
                                    scores)
             key_grad = add_rows(key_grad, dk)
             value_grad = add_rows(value_grad, dv)
-            # dQ belongs to the inner loop, so it grows in the slow memory
+            # dQ belongs to the inner loop, so it grows in the slow memory;
+            # CUDA kernels add to it atomically, many tiles of keys at once
             query_grad = memory.read("query_grad", i, i + inner)
             memory.write("query_grad", add_rows(query_grad, dq), i)
         memory.write("key_grad", key_grad, j)
@@ -429,12 +430,12 @@ WAYS = {"naive": (naive_forward, naive_backward),
 
 def solve(way, matrices, capacity=FAST, causal=False, **switches):
     """Both passes: the memory afterwards, and the traffic of each."""
-    forward, backward = WAYS[way]
+    ahead, back = WAYS[way]
     memory = SlowMemory(inf if way == "naive" else capacity, **matrices)
-    forward(memory, causal, **switches)
-    first = memory.traffic
-    backward(memory, causal)
-    return memory, first, memory.traffic - first
+    ahead(memory, causal, **switches)
+    forward = memory.traffic
+    back(memory, causal)
+    return memory, forward, memory.traffic - forward
 
 
 def example(n, width=WIDTH, scale=1):
@@ -615,14 +616,14 @@ def show_knock_outs():
 # === Attend inside a model ===
 def attention(query, key, value, way):
     """Causal attention of three nodes, as one operation of the tape."""
-    forward, backward = WAYS[way]
+    ahead, back = WAYS[way]
     memory = SlowMemory(inf if way == "naive" else SMALL,
                         query=query.value, key=key.value, value=value.value)
-    forward(memory, causal=True)
+    ahead(memory, causal=True)
 
     def pull(grad):
         memory.matrices["output_grad"] = grad
-        backward(memory, causal=True)
+        back(memory, causal=True)
         for node, name in ((query, "query"), (key, "key"), (value, "value")):
             node.receive(memory.matrices[name + "_grad"])
 
@@ -645,7 +646,7 @@ class Model:
     def logits(self, tokens):
         """CONTEXT tokens -> [CONTEXT][27]: what may follow each."""
         letters, positions, query, key, value, mix, head = self.parameters
-        # A product with one-hot rows is a look-up that needs no new operation
+        # A product with one-hot rows: a look-up without a new operation
         one_hot = Node([[float(k == t) for k in range(len(LETTERS))]
                         for t in tokens])
         x = plus(times(one_hot, letters), positions)
@@ -756,13 +757,16 @@ def show_training():
 
 # === Main ===
 def main():
-    show_stream()
-    show_agreement()
-    show_traffic()
-    show_mask()
-    show_memory()
-    show_knock_outs()
-    show_training()
+    for title, show in (
+            ("A softmax on a stream", show_stream),
+            ("Both ways agree: output and gradients", show_agreement),
+            ("Floats moved, forward + backward", show_traffic),
+            ("Tiles that the mask skips", show_mask),
+            ("Peak memory beyond the inputs", show_memory),
+            ("Parts knocked out", show_knock_outs),
+            ("A small GPT, trained both ways", show_training)):
+        print(f"== {title}")
+        show()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import math
 import random
+import re
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -266,3 +268,15 @@ def test_missing_or_altered_names_get_one_sentence(
     (tmp_path / "scripts" / "data" / "names.csv").write_text("name,girls,boys\nada,1,0\n")
     with pytest.raises(SystemExit, match=sentence):
         script.load_pieces()
+
+
+def test_the_solutions_of_the_exercises_run(script: ModuleType) -> None:
+    path = Path(str(script.__file__))
+    page = path.parents[2] / "book" / "back" / "solutions" / "microflash.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
+    assert len(blocks) == 6
+    for block in blocks:
+        assert "assert" in block
+        # as if pasted below the script, so that a new `tiles` is the one that kernels use
+        names: dict[str, Any] = {"__name__": "microflash", "__file__": str(path)}
+        exec(path.read_text(encoding="ascii") + block, names)

@@ -3,10 +3,13 @@
 import hashlib
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pikepdf
 import pytest
 
 from book.figures import draw, style
@@ -105,6 +108,17 @@ def test_every_function_of_a_run_is_drawn_for_screen_and_print(book: Book, run: 
     assert str(style.LIGHT["ACCENT"]).lower() not in dark
 
 
+def test_a_figure_has_its_size_in_print_and_the_measure_on_screen(book: Book, run: Run) -> None:
+    run()
+    svg = (book.made / "tiny-learning-curve.svg").read_text()
+    assert f'width="{38 * 16 * 72 / 96:.2f}pt"' in svg  # 38rem, as nomagic.css has it
+    sheet = (draw.ROOT / "book/theme/static/nomagic.css").read_text(encoding="utf-8")
+    assert "--nm-measure: 38rem;" in sheet
+    with pikepdf.open(book.made / "tiny-learning-curve.pdf") as pdf:
+        width = float(pdf.pages[0].mediabox[2])
+    assert abs(width - 132 * 72 / 25.4) < 0.01
+
+
 def test_the_same_inputs_give_the_same_bytes(book: Book, run: Run) -> None:
     run()
     first = book.bytes()
@@ -144,6 +158,13 @@ def test_a_figure_removed_or_cut_short_is_drawn_again(book: Book, run: Run, name
     assert run()[1] == "drawn: 01-first/tiny-idea\n"
     (book.made / name).write_text("half")
     assert run()[1] == "drawn: 01-first/tiny-idea\n"
+
+
+@pytest.mark.parametrize("stamp", ["", "{", "[]", '{"idea": 1}', '{"idea": {"key": ""}}'])
+def test_a_stamp_that_cannot_be_read_counts_for_nothing(book: Book, run: Run, stamp: str) -> None:
+    run()
+    (book.made / "tiny.json").write_text(stamp)
+    assert run()[1].count("drawn") == 2
 
 
 def test_orphans_go(book: Book, run: Run) -> None:
@@ -233,6 +254,18 @@ def test_text_and_lines_stand_out_from_the_page(colours: dict[str, str]) -> None
     assert all(contrast(colour) >= 2.2 for colour in colours["SERIES"])
     grey = sorted(luminance(colour) for colour in colours["SERIES"])
     assert len(set(grey)) == len(style.DASHES) == len(style.MARKERS)
+
+
+def test_two_builds_at_once_take_turns(book: Book) -> None:
+    code = "import sys; from pathlib import Path; from book.figures.draw import main; "
+    command = [sys.executable, "-c", code + f"sys.exit(main([], Path({str(book.root)!r})))"]
+    builds = [
+        subprocess.Popen(command, cwd=draw.ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = sorted(build.communicate()[0] for build in builds)
+    assert [build.returncode for build in builds] == [0, 0]
+    assert [text.count("drawn") for text in said] == [2, 0]
 
 
 def test_two_chapters_are_drawn_side_by_side(book: Book, run: Run) -> None:

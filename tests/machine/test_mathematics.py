@@ -120,6 +120,15 @@ def test_numbers_agree_with_references(pages: Pages) -> None:
     assert 'class="tag"' not in one and "eqn-num" not in one  # KaTeX numbers nothing
 
 
+def test_punctuation_stays_with_its_formula(pages: Pages) -> None:
+    (pages.source / "two.md").write_text("# Two\n\nIf ($a = b$), or $c$ and $d$-th: $e$\n")
+    pages.build()
+    two = pages.page("two")
+    kept = re.findall(r'class="after">([^<]*)</span></span></span></span></span>([^<]*)', two)
+    assert kept == [("),", " or "), ("-", "th: ")]
+    assert two.count('class="unbroken"') == 2
+
+
 def test_one_process_renders_what_is_new(pages: Pages, batches: list[list[str]]) -> None:
     pages.build()
     assert len(batches) == 1 and len(batches[0]) == 5

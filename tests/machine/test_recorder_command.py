@@ -8,7 +8,9 @@ import pytest
 
 from recorder import records
 from recorder.__main__ import main
+from recorder.child import LIMITS, Child
 from recorder.errors import BookError
+from recorder.plan import Run
 from recorder.transcript import Transcript
 from tests.machine.workshop import READS, TIER, Workshop, wait_until
 
@@ -119,6 +121,14 @@ def test_an_ended_recorder_leaves_no_process_and_no_half_run(workshop, number) -
     workshop.write(f"scripts/{TIER}/go", "")
     assert workshop.record(fresh=True) == []
     assert workshop.text("slow") == "begun\n"
+
+
+def test_a_closed_child_is_no_more(workshop: Workshop) -> None:
+    workshop.script("slow", WAITS)
+    child = Child(Run(workshop.root, f"{TIER}/slow"), LIMITS)
+    child.close()
+    with pytest.raises(ChildProcessError):
+        child.poll()
 
 
 def test_killed_between_transcript_and_record(recorded: Workshop, monkeypatch) -> None:

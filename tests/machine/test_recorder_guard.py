@@ -109,6 +109,7 @@ def test_what_a_script_may_do(workshop) -> None:
                 x: int
 
             data = Path(__file__).resolve().parent.parent / "data"
+            assert (data / "SHA256SUMS").read_text().endswith("names\\n")
             print((data / "names").read_text().strip(), sorted(os.listdir(data)))
             print(__name__, sys.argv == [__file__], __file__.endswith("scripts/01-tier/good.py"))
             print(Point(1), "class Point" in inspect.getsource(Point), sys.stdin.read() == "")
@@ -148,6 +149,7 @@ def test_nothing_but_the_standard_library(workshop) -> None:
     assert "No module named 'yaml'" in workshop.failure("import yaml")
     workshop.script("other", "")
     assert "No module named 'other'" in workshop.failure("import other")
+    assert "No module named 'sections'" in workshop.failure("import sections")
 
 
 def test_a_script_that_raises(workshop) -> None:

@@ -8,6 +8,8 @@ import pytest
 from recorder import guard, records
 from recorder.child import Child, Limits
 from recorder.errors import BookError
+from recorder.plan import Run
+from recorder.progress import Progress
 from tests.machine.workshop import READS, TIER, Workshop
 
 
@@ -175,7 +177,7 @@ def test_bad_data_is_told_before_anything_runs(recorded: Workshop, change, word:
 
 
 def test_longest_first_and_unknown_ones_before(workshop: Workshop) -> None:
-    for name, seconds in {"short": 1.0, "new": None, "long": 60.0, "middle": 20.0}.items():
+    for name, seconds in {"a": 1.0, "b": None, "c": 60.0, "d": 20.0}.items():
         workshop.script(name, f"print('{name}')")
         workshop.record(name)
         record = workshop.json(name)
@@ -185,30 +187,48 @@ def test_longest_first_and_unknown_ones_before(workshop: Workshop) -> None:
             altered = {**record, "user_seconds": seconds, "guard": 0}
             workshop.path(name, ".json").write_text(json.dumps(altered))
     assert workshop.record(fresh=True, processes=1) == []
-    assert workshop.ran() == ["new", "long", "middle", "short"]
-    assert f"{TIER}/long: runs, about 60 s" in workshop.said
-    assert f"{TIER}/new: runs, for the first time" in workshop.said
+    assert workshop.ran() == ["b", "c", "d", "a"]
+    assert f"{TIER}/c: runs, about 60 s" in workshop.said
+    assert f"{TIER}/b: runs, for the first time" in workshop.said
+
+
+class CountedChild(Child):
+    """Counts the children that are not closed: now, and at most."""
+
+    now = most = 0
+
+    def __init__(self, run: Run, limits: Limits) -> None:
+        super().__init__(run, limits)
+        CountedChild.now += 1
+        CountedChild.most = max(self.most, self.now)
+        self.counted = True
+
+    def close(self) -> None:
+        super().close()
+        CountedChild.now -= self.counted
+        self.counted = False
 
 
 def test_no_more_processes_than_cores(workshop: Workshop, monkeypatch) -> None:
-    alive, most = [0], [0]
-
-    class Counted(Child):
-        def __init__(self, *arguments) -> None:
-            alive[0] += 1
-            most[0] = max(most[0], alive[0])
-            super().__init__(*arguments)
-
-        def poll(self):
-            outcome = super().poll()
-            alive[0] -= outcome is not None
-            return outcome
-
-    monkeypatch.setattr("recorder.run.Child", Counted)
+    monkeypatch.setattr("recorder.run.Child", CountedChild)
+    monkeypatch.setattr(CountedChild, "most", 0)
     for number in range(5):
         workshop.script(f"s{number}", "print(1)")
     assert workshop.record(processes=2) == []
-    assert (alive[0], most[0]) == (0, 2)
+    assert (CountedChild.now, CountedChild.most) == (0, 2)
+
+
+def test_whatever_happens_all_children_are_closed(workshop: Workshop, monkeypatch) -> None:
+    def interrupted(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("recorder.run.Child", CountedChild)
+    monkeypatch.setattr(Progress, "tick", interrupted)
+    workshop.script("one", "while True: pass")
+    workshop.script("two", "while True: pass")
+    with pytest.raises(KeyboardInterrupt):
+        workshop.record()
+    assert CountedChild.now == 0
 
 
 def test_no_temporary_folder_stays(workshop: Workshop, tmp_path: Path, monkeypatch) -> None:

@@ -11,9 +11,7 @@ NUMBER = r"([\d,]+)"
 
 def _numbers(run, pattern):
     """The rows of a pattern whose groups are numbers with commas."""
-    return [
-        tuple(float(str(value).replace(",", "")) for value in row) for row in run.rows(pattern)
-    ]
+    return [tuple(float(str(value).replace(",", "")) for value in row) for row in run.rows(pattern)]
 
 
 def stream(run):
@@ -28,13 +26,13 @@ def stream(run):
             "12",
         ),
     ]
-    said = ["first score: 1", "then 3: shrink by 1/4", "then 2: nothing shrinks", "then 4: by 1/2"]
+    said = ["score 1", "score 3: shrink by 1/4", "score 2: no shrinking", "score 4: shrink by 1/2"]
     figure, ax = style.diagram(2.05)
     panel = (style.WIDTH - 0.45) / 4
     for i, ((weights, total, average), text) in enumerate(zip(steps, said, strict=True)):
         left = 0.45 + i * panel
         ax.text(left, 1.88, text, size=style.SMALL, va="center")
-        ax.plot([left, left + panel - 0.15], [0.72, 0.72], color=style.GREY, lw=0.5)
+        ax.plot([left, left + panel - 0.15], [0.72, 0.72], color=style.GREY, lw=0.5, ls="-")
         for k, weight in enumerate(weights):
             new = k == len(weights) - 1
             ax.add_patch(
@@ -59,7 +57,7 @@ def stream(run):
 def tiling(run):
     """Which tiles of Q, K, V and O are in the fast memory while one tile of S is there."""
     figure, ax = style.diagram(3.0)
-    tile, n, x, y = 0.3, 6, 1.55, 0.25
+    tile, n, x, y = 0.3, 6, 0.72, 0.2
     width = 0.34
 
     def cell(left, bottom, wide, high, fill, edge=style.HAIRLINE, **more):
@@ -100,9 +98,13 @@ def tiling(run):
         ax.text(a, b, name, ha="center", va="center")
     ax.text(x - 0.1, y + n * tile + 0.12 + width / 2, "$K^T$", ha="right", va="center")
     ax.text(x - 0.1, y + n * tile + 0.18 + 1.5 * width, "$V^T$", ha="right", va="center")
-    right = x + n * tile + 0.75
+    right = x + n * tile + 0.72
     notes = [
-        (2.25, style.SERIES[4], "in the fast memory: one tile of $Q$\nand of $O$, one of $K$ and of $V$"),
+        (
+            2.25,
+            style.SERIES[4],
+            "in the fast memory: a tile of $Q$\nand $O$, a tile of $K$ and $V$",
+        ),
         (1.65, style.ACCENT, "their tile of scores, made there\nand forgotten there"),
     ]
     for height, colour, text in notes:
@@ -136,9 +138,13 @@ def traffic(run):
     left.plot(lengths, tiled, marker="s", label="tiled")
     anchor = tiled[-1]
     left.plot(
-        lengths, [anchor * (n / lengths[-1]) ** 2 for n in lengths], color=style.GREY, lw=0.7, ls="-"
+        lengths,
+        [anchor * (n / lengths[-1]) ** 2 for n in lengths],
+        color=style.GREY,
+        lw=0.7,
+        ls="-",
     )
-    left.text(lengths[0] * 1.05, anchor * (lengths[0] / lengths[-1]) ** 2 * 0.72, "slope 2",
+    left.text(lengths[1] * 1.25, anchor * (lengths[1] / lengths[-1]) ** 2 * 1.1, "slope 2",
               color=style.GREY, size=style.SMALL, va="top")  # fmt: skip
     left.set(xscale="log", yscale="log", xlabel="sequence length $N$", ylabel="floats moved")
     _powers(left.xaxis, lengths)
@@ -151,10 +157,13 @@ def traffic(run):
     right.axhline(naive[between], color=style.SERIES[0], lw=1.3)
     right.text(memory[-1], naive[between] * 1.12, "naive", color=style.SERIES[0], ha="right")
     right.plot(memory, moved, marker="s", color=style.SERIES[1], ls=style.DASHES[1])
-    right.plot(memory, [moved[-1] * memory[-1] / m for m in memory], color=style.GREY, lw=0.7)
-    right.text(memory[2] * 1.1, moved[2] * 1.15, "tiled", color=style.SERIES[1])
-    right.text(memory[0] * 1.1, moved[-1] * memory[-1] / memory[0] * 0.62, "slope −1",
-               color=style.GREY, size=style.SMALL, va="top")  # fmt: skip
+    right.plot(memory, [moved[-1] * memory[-1] / m for m in memory],
+               color=style.GREY, lw=0.7, ls="-")  # fmt: skip
+    right.text(
+        memory[2] * 0.92, moved[2] * 0.85, "tiled", color=style.SERIES[1], ha="right", va="top"
+    )
+    right.text(memory[3] * 1.05, moved[-1] * memory[-1] / memory[3] * 1.12, "slope −1",
+               color=style.GREY, size=style.SMALL)  # fmt: skip
     right.set(xscale="log", yscale="log", xlabel="fast memory $M$, at $N = 256$")
     _powers(right.xaxis, memory)
     return figure
@@ -168,7 +177,7 @@ def memory(run):
         rf"scores stored +{NUMBER} KB",
     )
     lengths = [row[0] for row in rows]
-    figure, ax = plt.subplots(figsize=(style.WIDTH * 0.72, 2.4))
+    figure, ax = plt.subplots(figsize=(style.WIDTH * 0.85, 2.4))
     for k, (name, mark) in enumerate((("naive", "o"), ("tiled", "s"), ("scores stored", "^")), 1):
         ax.plot(lengths, [row[k] / 1024 for row in rows], marker=mark, label=name)
     ax.set(xlabel="sequence length $N$", ylabel="peak, MB", ylim=(0, None))

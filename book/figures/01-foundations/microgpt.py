@@ -1,0 +1,153 @@
+"""Figures of the chapter microgpt."""
+
+from matplotlib.figure import Figure
+
+from book.figures import style
+
+CURVE = r"^{} +\| step +\d+ \| seen +(\d+) \| train (\S+) \| held-out (\S+)$"
+COUNTS = r"^{} +\| counts, {}, clues \d +\| held-out (\S+)$"
+
+
+def pencil(run):
+    """The example for pencil and paper: scores, weights, values, outputs of three tokens."""
+    figure, ax = style.diagram(2.0)
+    exps = [["1", "", ""], ["1", "1", ""], ["1", "2", "1"]]
+    weights = [["1", "", ""], ["1/2", "1/2", ""], ["1/4", "1/2", "1/4"]]
+    lightness = [[1.0, 0, 0], [0.5, 0.5, 0], [0.25, 0.5, 0.25]]
+    side, top = 0.4, 1.36
+    for left, cells, title in ((0.62, exps, "$e^{q_i k_j}$"), (2.22, weights, "$P$")):
+        for i, row in enumerate(cells):
+            for j, text in enumerate(row):
+                x, y = left + j * side, top - i * side
+                shade = style.SHADES(0.55 * lightness[i][j]) if title == "$P$" else "none"
+                ax.add_patch(
+                    style.FancyBboxPatch(
+                        (x - side / 2, y - side / 2), side, side, boxstyle="square,pad=0",
+                        fc=shade if text else "none", ec=style.HAIRLINE, lw=0.6,
+                        hatch=None if text else "////",
+                    )
+                )  # fmt: skip
+                ax.text(x, y, text, ha="center", va="center_baseline")
+        for j, name in enumerate("at:"):
+            ax.text(left + j * side, top + 0.29, name, ha="center", va="center", color=style.GREY,
+                    family="monospace")  # fmt: skip
+            if left < 1:
+                ax.text(left - 0.36, top - j * side, name, ha="center", va="center_baseline",
+                        color=style.GREY, family="monospace")  # fmt: skip
+        ax.text(left + side, top + 0.53, title, ha="center", va="center")
+    style.arrow(ax, (1.68, 0.96), (1.98, 0.96))
+    for left, column, title, color in (
+        (3.7, ["4", "8", "0"], "$v_j$", style.INK),
+        (4.75, ["4", "6", "5"], "output", style.RUST),
+    ):
+        for i, text in enumerate(column):
+            ax.text(left, top - i * side, text, ha="center", va="center_baseline", color=color)
+        ax.text(left, top + 0.53, title, ha="center", va="center", color=color)
+    ax.text(3.4, 0.96, "·", ha="center", va="center", size=14)
+    style.arrow(ax, (4.0, 0.96), (4.4, 0.96))
+    ax.text(style.WIDTH / 2, 0.14, "hatched: the future, never scored", color=style.GREY,
+            size=style.SMALL, ha="center")  # fmt: skip
+    return figure
+
+
+def network(run):
+    """What happens to the rows of a batch on their way from ids to logits."""
+    figure, ax = style.diagram(1.95)
+    y, right = 0.5, style.WIDTH
+    stations = [style.box(ax, 0.42, y, "token +\nposition", width=0.66, height=0.44)]
+    for x, parts in (
+        (1.55, ("norm", "q, k, v", "attend", "output")),
+        (3.4, ("norm", "up", "relu", "down")),
+    ):
+        places = [(x - 0.45, 1.02), (x - 0.45, 1.5), (x + 0.45, 1.5), (x + 0.45, 1.02)]
+        boxes = [
+            style.box(ax, *place, part, width=0.66, height=0.3,
+                      ec=style.RUST if part == "attend" else style.GREY)
+            for place, part in zip(places, parts, strict=True)
+        ]  # fmt: skip
+        stations.append(style.box(ax, x + 0.45, y, "+", 0.24, 0.24, ec=style.ACCENT))
+        style.arrow(ax, (x - 0.45, y), boxes[0])
+        for start, end in zip(boxes, [*boxes[1:], stations[-1]], strict=True):
+            style.arrow(ax, start, end)
+    stations.append(style.box(ax, right - 0.4, y, "norm,\nhead", width=0.6, height=0.44))
+    for start, end in zip(stations, stations[1:], strict=False):
+        style.arrow(ax, start, end, color=style.ACCENT, lw=1.6)
+    ax.text(0.09, 0.1, "blue: the row of each token, to which the layers add.  "
+            "rust: the only place where rows meet.", color=style.GREY, size=style.SMALL)  # fmt: skip
+    return figure
+
+
+def learning_curves(run):
+    """Held-out loss of both tasks as the GPT sees more, with the best counts as levels."""
+    figure = Figure(figsize=(style.WIDTH, 2.8))
+    panels = figure.subplots(1, 2)
+    views = {"past": "counts of the past", "place": "counts of the place"}
+    for ax, task in zip(panels, ("names", "sounds"), strict=True):
+        seen, train, held_out = zip(*run.rows(CURVE.format(task)), strict=True)
+        for values, label, k in ((train, "training", 4), (held_out, "held out", 0)):
+            ax.plot(seen, values, label=label, color=style.SERIES[k], marker=style.MARKERS[k],
+                    linestyle=style.DASHES[2 if k else 0])  # fmt: skip
+        for k, (view, label) in enumerate(views.items(), 1):
+            if view == "place" and task == "names":
+                continue
+            best = min(run.rows(COUNTS.format(task, view)))
+            ax.axhline(best, color=style.SERIES[k], linewidth=0.9, linestyle=style.DASHES[k])
+            ax.annotate(label, (seen[-1], best), (0, 3), textcoords="offset points", ha="right",
+                        va="bottom", color=style.SERIES[k])  # fmt: skip
+        ax.set_title(task)
+        ax.set(xlabel=f"{'names' if task == 'names' else 'words'} seen", xlim=(0, None))
+        ax.grid(axis="y")
+    panels[0].set_ylabel("loss (nats)")
+    panels[1].set_ylim(0, None)
+    panels[0].legend(loc="upper right", title="gpt", alignment="left")
+    return figure
+
+
+def attention(run):
+    """The weights of both heads while the unknown word is read, from the printed tenths."""
+    heads = sorted(set(run.rows(r"^head (\d) \|    \|")))
+    figure = Figure(figsize=(style.WIDTH, 2.1))
+    for ax, head in zip(figure.subplots(1, len(heads)), heads, strict=True):
+        columns = str(run.rows(rf"^head {head} \|    \|(.+)$")[0]).split()
+        rows = run.rows(rf"^head {head} \| (\S+) +\|(.+)$")
+        values = [[0 if cell == "." else int(cell) / 10 for cell in str(cells).split()]
+                  for _, cells in rows]  # fmt: skip
+        style.matrix(ax, values, [sound for sound, _ in rows], columns, vmin=0, vmax=1)
+        ax.tick_params(axis="x", labelsize=7)
+        ax.set_title(f"head {head}")
+        ax.axvline(columns.index(":") + 1, color=style.RUST, linewidth=0.8)
+    figure.get_axes()[0].set_ylabel("about to say")
+    return figure
+
+
+def knock_outs(run):
+    """Held-out loss of each knock-out beside the whole model's, at equal steps."""
+    names = {
+        "short": "whole",
+        "one-head": "one head",
+        "absolute": "positions go on",
+        "no-residual": "no residual",
+        "mean": "plain mean",
+        "no-positions": "no positions",
+        "self": "no past",
+        "no-mask": "no mask",
+    }
+    losses, said = [], []
+    for name in names:
+        part = run.experiment(name)
+        losses.append(float(part.fact(r"^sounds \| gpt +\| held-out (\S+)$")))
+        said.append(float(part.fact(r"sounds in place (\S+)%$")))
+    figure = Figure(figsize=(style.WIDTH, 2.3))
+    left, right = figure.subplots(1, 2, sharey=True)
+    for ax, values, label in (
+        (left, losses, "held-out loss (nats)"),
+        (right, said, "sounds in place (%)"),
+    ):
+        colors = [style.ACCENT, *[style.GREY] * (len(names) - 2), style.RUST]
+        ax.hlines(range(len(names)), 0, values, color=colors, linewidth=1.2)
+        ax.scatter(values, range(len(names)), color=colors, s=18, zorder=3)
+        ax.axvline(values[0], color=style.ACCENT, linewidth=0.6, linestyle=style.DASHES[2])
+        ax.set(xlabel=label, xlim=(0, max(values) * 1.08))
+    left.set_yticks(range(len(names)), list(names.values()))
+    left.invert_yaxis()
+    return figure

@@ -1,0 +1,382 @@
+"""Properties of microgpt: gradients, the mask, the switches, against JAX and finite differences."""
+
+import gzip
+import random
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+jax.config.update("jax_enable_x64", True)
+
+STEP = 1e-6
+SWITCHES = {
+    "whole": {},
+    "mean": {"LOOK": "mean"},
+    "self": {"LOOK": "self"},
+    "no mask": {"CAUSAL": False},
+    "no positions": {"POSITIONS": "none"},
+    "absolute": {"POSITIONS": "absolute"},
+    "one head": {"HEADS": 1},
+    "no residual": {"RESIDUAL": False},
+    "two layers": {"LAYERS": 2},
+}
+
+
+class SmallTask:
+    """Seven symbols, sequences of at most eight, with the end mark as the last symbol."""
+
+    def __init__(self, script):
+        self.name = "sounds"
+        self.symbols = ["a", "b", "c", "X", "Y", ":", script.END]
+        self.id = {s: i for i, s in enumerate(self.symbols)}
+        self.longest = 8
+
+
+EXAMPLES = [([0, 1, 5, 3, 4, 6], 3), ([2, 5, 4, 6], 2), ([1, 1, 0, 5, 3, 3, 4, 6], 4)]
+
+
+@pytest.fixture(autouse=True)
+def empty_tape(script):
+    """Every test starts with nothing recorded and ends so."""
+    script.TAPE.clear()
+    yield
+    assert script.TAPE == []
+
+
+@pytest.fixture
+def small(script, monkeypatch):
+    monkeypatch.setattr(script, "WIDTH", 6)
+    monkeypatch.setattr(script, "HIDDEN", 5)
+    return script
+
+
+def model_of(script, switches, monkeypatch):
+    for name, value in switches.items():
+        monkeypatch.setattr(script, name, value)
+    random.seed(3)
+    return script.GPT(SmallTask(script))
+
+
+def drawn(rng, rows, columns):
+    return [[rng.uniform(-2, 2) for _ in range(columns)] for _ in range(rows)]
+
+
+def weighted_sum(script, node, weights):
+    """A 1 x 1 loss that gives every entry of `node` a weight of its own."""
+    total = sum(w * v for a, b in zip(weights, node.value, strict=True)
+                for w, v in zip(a, b, strict=True))  # fmt: skip
+    return script.record([[total]], lambda grad: node.receive(weights))
+
+
+def check_by_differences(script, inputs, operation):
+    """Compare the gradient of every input of `operation` with central differences."""
+    rng = random.Random(1)
+    shape = operation(*[script.Node(x) for x in inputs]).value
+    script.TAPE.clear()
+    weights = drawn(rng, len(shape), len(shape[0]))
+
+    def loss():
+        nodes = [script.Node(x) for x in inputs]
+        out = weighted_sum(script, operation(*nodes), weights)
+        return nodes, out
+
+    nodes, out = loss()
+    script.backward(out)
+    for node, x in zip(nodes, inputs, strict=True):
+        grad = node.grad or [[0.0] * len(row) for row in x]
+        for i, row in enumerate(x):
+            for j, v in enumerate(row):
+                ends = []
+                for step in (STEP, -STEP):
+                    x[i] = [*row[:j], v + step, *row[j + 1 :]]
+                    ends.append(loss()[1].value[0][0])
+                    script.TAPE.clear()
+                x[i] = row
+                assert grad[i][j] == pytest.approx((ends[0] - ends[1]) / (2 * STEP), abs=1e-7)
+
+
+def test_pick_scatters_its_gradient_back(script):
+    rng = random.Random(2)
+    check_by_differences(script, [drawn(rng, 4, 3)], lambda x: script.pick(x, [2, 0, 2, 2, 1]))
+
+
+def test_rms_norm(script):
+    rng = random.Random(2)
+    check_by_differences(script, [drawn(rng, 3, 5)], script.rms_norm)
+    out = script.rms_norm(script.Node([[3.0, 4.0, 0.0, 0.0]])).value[0]
+    script.TAPE.clear()
+    assert sum(v * v for v in out) / 4 == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+@pytest.mark.parametrize("look", ["softmax", "mean", "self"])
+def test_attention(small, monkeypatch, look, causal):
+    monkeypatch.setattr(small, "CAUSAL", causal)
+    rng = random.Random(2)
+    blocks = [(0, 3, 0, 3), (0, 3, 3, 6), (3, 5, 0, 3), (3, 5, 3, 6)]
+    check_by_differences(
+        small, [drawn(rng, 5, 6) for _ in range(3)],
+        lambda q, k, v: small.attend(q, k, v, blocks, look)[0],
+    )  # fmt: skip
+
+
+def logits_by_jax(script, parameters, example):
+    """All logits of one sequence, written from the formulas with whole matrices."""
+    tokens, positions, head, *layers = parameters
+    ids, given = example
+    n = len(ids)
+    x = tokens[jnp.array(ids)]
+    if script.POSITIONS != "none":
+        restart = script.POSITIONS == "restart"
+        x = x + positions[jnp.array([i - given + 1 if restart and i >= given - 1 else i
+                                     for i in range(n)])]  # fmt: skip
+
+    def norm(x):
+        return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + 1e-5)
+
+    mask = jnp.tril(jnp.ones((n, n), bool)) if script.CAUSAL else jnp.ones((n, n), bool)
+    for l in range(script.LAYERS):
+        query, key, value, output, up, down = layers[6 * l : 6 * l + 6]
+        y, heads = norm(x), []
+        for q, k, v in zip(*(jnp.split(y @ w.T, script.HEADS, 1) for w in (query, key, value)),
+                           strict=True):  # fmt: skip
+            if script.LOOK == "softmax":
+                weights = jax.nn.softmax(jnp.where(mask, q @ k.T / q.shape[1] ** 0.5, -jnp.inf))
+            elif script.LOOK == "mean":
+                weights = mask / mask.sum(1, keepdims=True)
+            else:
+                weights = jnp.eye(n)
+            heads.append(weights @ v)
+        y = jnp.concatenate(heads, 1) @ output.T
+        x = x + y if script.RESIDUAL else y
+        y = jax.nn.relu(norm(x) @ up.T) @ down.T
+        x = x + y if script.RESIDUAL else y
+    return norm(x) @ head.T
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_logits_and_all_gradients_equal_jax(small, monkeypatch, name):
+    model = model_of(small, SWITCHES[name], monkeypatch)
+    parameters = [jnp.array(node.value) for node in model.parameters]
+
+    def loss(parameters):
+        losses = []
+        for ids, given in EXAMPLES:
+            logits = logits_by_jax(small, parameters, (ids[:-1], given))[given - 1 :]
+            chosen = jnp.array(ids[given:])
+            losses.append(-jax.nn.log_softmax(logits)[jnp.arange(len(chosen)), chosen])
+        return jnp.concatenate(losses).mean()
+
+    inputs = [(ids[:-1], given) for ids, given in EXAMPLES]
+    ours = model.logits(inputs, range(sum(len(ids) for ids, _ in inputs))).value
+    small.TAPE.clear()
+    theirs = jnp.concatenate([logits_by_jax(small, parameters, one) for one in inputs])
+    assert np.abs(np.array(ours) - np.array(theirs)).max() < 1e-9
+
+    out = small.loss_of(model, EXAMPLES)
+    small.backward(out)
+    expected, gradients = jax.value_and_grad(loss)(parameters)
+    assert abs(out.value[0][0] - float(expected)) < 1e-9
+    for node, gradient in zip(model.parameters, gradients, strict=True):
+        grad = node.grad or np.zeros(gradient.shape)
+        assert np.abs(np.array(grad) - np.array(gradient)).max() < 1e-9
+
+
+def rows_that_change(script, model, position):
+    """Which rows of logits notice that the token at `position` became another one."""
+    ids = [0, 1, 2, 5, 3, 4, 3]
+    changed = [*ids[:position], (ids[position] + 1) % 3, *ids[position + 1 :]]
+    before, after = (model.logits([(x, 4)], range(7)).value for x in (ids, changed))
+    script.TAPE.clear()
+    return {i for i in range(7) if before[i] != after[i]}
+
+
+@pytest.mark.parametrize("position", range(7))
+def test_a_later_token_cannot_change_an_earlier_output(small, monkeypatch, position):
+    model = model_of(small, {"LAYERS": 2}, monkeypatch)
+    assert rows_that_change(small, model, position) == set(range(position, 7))
+
+
+def test_switches_do_what_they_say(small, monkeypatch):
+    def seen(**switches):
+        with monkeypatch.context() as patch:
+            return rows_that_change(small, model_of(small, switches, patch), 3)
+
+    assert seen(CAUSAL=False) == set(range(7))
+    assert seen(LOOK="self") == {3}
+    assert seen(LOOK="mean") == {3, 4, 5, 6}
+    assert small.positions(6, 4) == [0, 1, 2, 0, 1, 2]
+    monkeypatch.setattr(small, "POSITIONS", "absolute")
+    assert small.positions(6, 4) == [0, 1, 2, 3, 4, 5]
+
+
+def test_without_positions_the_order_of_the_past_is_lost(small, monkeypatch):
+    def last(model, ids):
+        logits = model.logits([(ids, 4)], [len(ids) - 1]).value[0]
+        small.TAPE.clear()
+        return logits
+
+    ids, shuffled = [0, 1, 2, 5, 3], [2, 0, 1, 5, 3]
+    with monkeypatch.context() as patch:
+        model = model_of(small, {"POSITIONS": "none"}, patch)
+        assert last(model, ids) == pytest.approx(last(model, shuffled), abs=1e-12)
+    model = model_of(small, {}, monkeypatch)
+    assert last(model, ids) != pytest.approx(last(model, shuffled), abs=1e-3)
+
+
+def test_a_batch_is_its_sequences_one_by_one(small, monkeypatch):
+    model = model_of(small, {}, monkeypatch)
+    apart = [(len(ids) - given, small.evaluate(model, [(ids, given)])) for ids, given in EXAMPLES]
+    together = small.evaluate(model, EXAMPLES)
+    assert together == pytest.approx(sum(n * x for n, x in apart) / sum(n for n, _ in apart))
+
+
+def test_given_symbols_are_not_scored(small, monkeypatch):
+    """The loss is that of cross_entropy with a target of None for each given symbol."""
+    model = model_of(small, {}, monkeypatch)
+    inputs = [(ids[:-1], given) for ids, given in EXAMPLES]
+    targets = [t for ids, g in EXAMPLES for t in [None] * (g - 1) + ids[g:]]
+    every = model.logits(inputs, range(sum(len(ids) for ids, _ in inputs)))
+    whole = small.cross_entropy(every, targets).value
+    assert small.loss_of(model, EXAMPLES).value[0][0] == pytest.approx(whole[0][0])
+    assert targets.count(None) == 2 + 1 + 3
+    small.TAPE.clear()
+
+
+def test_the_pencil_example(script):
+    """Weights, output and gradients of the chapter's example, as fractions."""
+    from math import log
+
+    keys, queries, values = [[0.0], [log(2)], [0.0]], [[0.0], [0.0], [1.0]], [[4], [8], [0]]
+    weights = script.weigh(queries, keys)
+    assert np.allclose(weights, [[1, 0, 0], [1 / 2, 1 / 2, 0], [1 / 4, 1 / 2, 1 / 4]])
+    script.WIDTH, width = 1, script.WIDTH
+    q, k, v = (script.Node(x) for x in (queries, keys, values))
+    out, _ = script.attend(q, k, v, [(0, 3, 0, 1)], "softmax")
+    assert np.allclose(out.value, [[4], [6], [5]])
+    script.backward(weighted_sum(script, out, [[0.0], [0.0], [1.0]]))
+    script.WIDTH = width
+    assert np.allclose(k.grad, [[-1 / 4], [3 / 2], [-5 / 4]])
+    assert np.allclose(v.grad, [[1 / 4], [1 / 2], [1 / 4]])
+    assert np.allclose(q.grad, [[0], [0], [1.5 * log(2)]])
+
+
+@pytest.mark.parametrize("view", ["past", "place"])
+def test_counts_sum_to_one(script, view):
+    """For every context and every number of clues, seen or not."""
+    random.seed(0)
+    task = script.Task("sounds")
+    task.train = task.train[:300]
+    look, table = getattr(script, view), {}
+    for ids, given in task.train:
+        for i in range(given, len(ids)):
+            context = tuple(look(ids, given, i))
+            for n in range(len(context) + 1):
+                seen = table.setdefault(context[n:], {})
+                seen[ids[i]] = seen.get(ids[i], 0) + 1
+    classes = len(task.symbols)
+    for ids, given in task.held_out[:20]:
+        for i in range(given, len(ids)):
+            context = tuple(look(ids, given, i))
+            rows = [script.chances(table, context, token, classes) for token in range(classes)]
+            assert np.allclose(np.sum(rows, 0), 1)
+            assert len(rows[0]) == script.CLUES + 1
+
+
+def test_counting_the_past_is_an_n_gram(script, monkeypatch):
+    """With one clue: Witten-Bell bigrams over Witten-Bell letters, worked out by hand."""
+    task = SmallTask(script)
+    task.train, task.held_out = [([6, 0, 0, 6], 1)], [([6, 0, 6], 1)]
+    monkeypatch.setattr(script, "CLUES", 1)
+    p0 = (2 + 2 / 7) / 5, (1 + 2 / 7) / 5  # a, end: after anything
+    first = (1 + p0[0]) / 2  # a after the mark: seen once, one kind
+    second = (1 + 2 * p0[1]) / 4  # end after a: once in two, two kinds
+    expected = [-np.log(p0).mean(), -np.log([first, second]).mean()]
+    assert script.count(task, script.past) == pytest.approx(expected)
+
+
+def test_place_sees_no_sound_that_is_not_yet_said(script):
+    ids, given = [5, 6, 7, 0, 8, 9, 10], 4
+    for i in range(given, len(ids)):
+        seen = [script.place([*ids[:i], other, *ids[i + 1 :]], given, i) for other in (11, 12)]
+        assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("name", ["names", "sounds"])
+def test_what_is_held_out_is_never_trained_on(script, name):
+    random.seed(0)
+    task = script.Task(name)
+    train = {tuple(ids) for ids, _ in task.train}
+    assert not train & {tuple(ids) for ids, _ in task.held_out}
+    assert len(task.held_out) == int(0.1 * (len(task.train) + len(task.held_out)))
+    for ids, given in task.train[:100] + task.held_out[:100]:
+        assert task.symbols[ids[-1]] == script.END and len(ids) <= task.longest
+        assert task.symbols[ids[given - 1]] == (script.END if name == "names" else ":")
+
+
+def test_new_words_are_in_no_data(script):
+    packed = (script.FOLDER / script.FILES["sounds"]).read_bytes()
+    known = {line.split()[0] for line in gzip.decompress(packed).decode().splitlines()}
+    assert not known & {*script.NEW_WORDS, script.MAPPED}
+
+
+def test_generation_is_greedy_at_zero_and_stops(small, monkeypatch):
+    model = model_of(small, {}, monkeypatch)
+    task = SmallTask(small)
+    prompts = [(ids[:given], given) for ids, given in EXAMPLES]
+    said = small.generate(model, task, EXAMPLES)  # it sees the prompt alone
+    assert said == small.generate(model, task, prompts)
+    for (ids, given), out in zip(prompts, said, strict=True):
+        whole = ids + out
+        assert task.id[small.END] not in out[:-1]
+        assert out[-1] == task.id[small.END] or len(whole) == task.longest
+        for end in range(given, len(whole)):
+            row = model.logits([(whole[:end], given)], [end - 1]).value[0]
+            assert max(row) == pytest.approx(row[whole[end]])
+    small.TAPE.clear()
+
+
+def test_a_temperature_sharpens(small, monkeypatch):
+    model, task = model_of(small, {}, monkeypatch), SmallTask(small)
+    prompt = [([0, 5], 2)] * 300
+    row = small.softmax(model.logits(prompt[:1], [1]).value[0])
+    small.TAPE.clear()
+    favourite = row.index(max(row))
+    shares = []
+    for temperature in (2.0, 1.0, 0.3):
+        random.seed(1)
+        first = [out[0] for out in small.generate(model, task, prompt, temperature)]
+        shares.append(first.count(favourite) / len(first))
+    assert all(a < b for a, b in pairwise(shares))
+    assert shares[1] == pytest.approx(row[favourite], abs=0.1)
+
+
+def test_training_learns_and_repeats_itself(small, monkeypatch, capsys):
+    monkeypatch.setattr(small, "STEPS", 60)
+    monkeypatch.setattr(small, "REPORT", 60)
+    monkeypatch.setattr(small, "BATCH", 2)
+    printed = []
+    for _ in range(2):
+        random.seed(4)
+        task = SmallTask(small)
+        task.train = task.held_out = EXAMPLES
+        model = small.GPT(task)
+        before = small.evaluate(model, EXAMPLES)
+        small.train(model, task)
+        assert small.evaluate(model, EXAMPLES) < before - 1
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+
+
+@pytest.mark.parametrize("name", ["names", "sounds"])
+def test_missing_or_altered_data_gets_one_sentence(script, monkeypatch, tmp_path, name):
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    sentence = f"{script.FILES[name]} is missing or altered: .* SHA-256 {script.HASHES[name]}"
+    with pytest.raises(SystemExit, match=sentence):
+        script.read(name)
+    (tmp_path / script.FILES[name]).write_bytes(b"name,girls,boys\nada,1,0\n")
+    with pytest.raises(SystemExit, match=sentence):
+        script.read(name)
