@@ -77,8 +77,8 @@ def curves(run):
             ax.plot(steps, values, label=loss, color=style.SERIES[k], marker=style.MARKERS[k],
                     linestyle=style.DASHES[k])  # fmt: skip
         for name, label in rivals.items():
-            found = run.rows(rf"^{task} +\| (.{{19}}) \| recall.* MRR (\S+)$")
-            level = next(value for row, value in found if row.strip() == name)
+            found = dict(run.rows(rf"^{task} +\| (.+?) +\| recall.* MRR (\S+)$"))
+            level = found[name]
             ax.axhline(level, color=style.GREY, linewidth=0.9, linestyle=style.DASHES[2])
             above = task == "emoji"
             ax.annotate(label, (steps[-1], level), (0, 3 if above else -3), color=style.GREY,
