@@ -206,8 +206,8 @@ def chances(row):
 def info_nce(u, v):
     """(loss, du, dv) for two lists of n unit rows; u[i] belongs to v[i].
 
-    S = U V^T / temperature. P: softmax of each row, name to keywords.
-    Q: softmax of each column, keywords to name. With n different answers,
+    S = U V^T / temperature. P: softmax of each row, a name's choice among
+    keywords. Q: of each column, the keywords' choice among names.
     L = -sum(log P_ii + log Q_ii) / 2n  and  dS = (P + Q - 2I) / 2n.
     """
     n, cosines = len(u), dots(u, v)
@@ -509,7 +509,7 @@ def show_words(tower):
 
 # === Spellings and sounds ===
 def learn_sounds():
-    """Two towers, since letters and phonemes have no piece in common."""
+    """Two towers: that both have an S means nothing."""
     items = sound_items()
     held_out, learn = split(items, HELD_OUT["sounds"])
     print(f"sounds | learn {len(learn):,} | held out {len(held_out)}")

@@ -80,9 +80,10 @@ def curves(run):
             found = dict(run.rows(rf"^{task} +\| (.+?) +\| recall.* MRR (\S+)$"))
             level = found[name]
             ax.axhline(level, color=style.GREY, linewidth=0.9, linestyle=style.DASHES[2])
-            above = task == "emoji"
-            ax.annotate(label, (steps[-1], level), (0, 3 if above else -3), color=style.GREY,
-                        textcoords="offset points", ha="right",
+            first, above = label == "counts", task == "emoji"
+            ax.annotate(label, (0 if first else steps[-1], level), (0, 3 if above else -3),
+                        color=style.GREY, textcoords="offset points",
+                        ha="left" if first else "right",
                         va="bottom" if above else "top")  # fmt: skip
         ax.set_title(task)
         ax.set(xlabel="step", ylim=(0, None))
@@ -127,7 +128,7 @@ def words(run):
     values = [[int(cell) / 100 for cell in str(cells).split()] for _, cells in rows]
     figure = Figure(figsize=(style.WIDTH, 3.6))
     ax = figure.add_subplot()
-    mesh = style.matrix(ax, values, names, names, vmin=-0.2, vmax=1.0)
+    mesh = style.matrix(ax, values, names, names, vmin=-0.25, vmax=1.0)
     ax.tick_params(axis="x", labelrotation=90)
     bar = figure.colorbar(mesh, ax=ax, shrink=0.7)
     bar.set_label("cosine")
