@@ -90,7 +90,7 @@ def emoji_items():
         # a man, a woman and a person who do the same have nearly one text:
         # one of them held out, one trained on, and the answer has leaked
         family = re.sub(r"\b((wo)?m[ae]n|people)\b", "person", name)
-        if family in families or re.match("flag:|keycap:", name):
+        if family in families or name.startswith("keycap:"):
             continue
         families.add(family)
         left = list(dict.fromkeys(words(name)))

@@ -271,6 +271,9 @@ def test_two_hands_share_no_word_and_hold_all(script, emoji):
         one, other = script.halves(left, right, rng)
         assert one and other and not {*one} & {*other}
         assert sorted(one + other) == sorted({*left, *right})
+        assert len(other) - len(one) in (0, 1)
+    hands = {tuple(sorted(script.halves(*emoji[0][1:], rng)[0])) for _ in range(20)}
+    assert len(hands) > 10
 
 
 def test_letters_and_sounds_share_no_piece(script):

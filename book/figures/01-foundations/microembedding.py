@@ -56,7 +56,7 @@ def pencil(run):
         style.arrow(ax, at(1.08 * cos(start), 1.08 * sin(start)),
                     at(1.08 * cos(end), 1.08 * sin(end)), bend=0.08 * turn,
                     color=style.INK, lw=1.2)  # fmt: skip
-    ax.text(3.55, 0.75, "black: a step against\nthe gradient turns each\nname to its keywords",
+    ax.text(3.55, 0.75, "the short arrows: a step\nagainst the gradient turns\neach name to its keywords",
             color=style.GREY, size=style.SMALL, va="center")  # fmt: skip
     return figure
 
