@@ -76,7 +76,7 @@ def main() -> None:
     print(f"For the PDF these are missing: {', '.join(gone)}", flush=True)
     before = privilege()
     if shutil.which("apt-get") and before is not None:
-        print(f"Installing {' '.join(APT)} with apt-get (120 MB to fetch, 450 MB on disk)", flush=True)
+        print(f"Installing {' '.join(APT)} (120 MB to fetch, 450 on disk)", flush=True)
         install = [*before, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
         quiet = ["-qq", "-o", "Dpkg::Use-Pty=0"]
         subprocess.run([*install, *quiet, "update"])

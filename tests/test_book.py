@@ -160,3 +160,10 @@ def test_the_record_vouches_for_the_run(path: Path) -> None:
     fields = json.loads(record.read_text("utf-8"))
     assert fields["exit_status"] == 0
     assert fields["user_seconds"] > 0 and fields["peak_memory"] > 0
+
+
+@each_script
+def test_the_run_fits_the_page(path: Path) -> None:
+    run = (ROOT / "build" / "runs" / path.parent.name / f"{path.stem}.txt").read_text("utf-8")
+    wide = [line for line in run.split("\n") if len(line) > 79]
+    assert run.isascii() and not wide, wide

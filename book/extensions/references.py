@@ -7,6 +7,7 @@ bibliography is cited somewhere. (sphinxcontrib-bibtex warns of a citation witho
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from string import ascii_lowercase
 from typing import cast
 
 from pybtex.database import Entry  # type: ignore[import-untyped]
@@ -60,6 +61,18 @@ def authors(entry: Entry) -> str:
     return f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
 
 
+def tell_years_apart(app: Sphinx, env: BuildEnvironment, documents: list[str]) -> None:
+    """Write 2022a and 2022b for works of the same authors and year, in the order of their keys."""
+    entries = cast(BibtexDomain, env.get_domain("cite")).bibdata.data.entries
+    alike: dict[tuple[str, str], list[Entry]] = {}
+    for key in sorted(entries):
+        entry = entries[key]
+        alike.setdefault((authors(entry), entry.fields.get("year", "n.d.")), []).append(entry)
+    for (_, year), works in alike.items():
+        for letter, entry in zip(ascii_lowercase, works, strict=False):
+            entry.fields["year"] = year + letter if len(works) > 1 else year
+
+
 def check_citations(app: Sphinx, env: BuildEnvironment) -> None:
     """Warn of chapters that do not cite their paper, and of entries that nobody cites."""
     domain = cast(BibtexDomain, env.get_domain("cite"))
@@ -108,5 +121,6 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     register_plugin("sphinxcontrib.bibtex.style.referencing", "round", RoundBrackets)
     register_pybtex_plugin("pybtex.style.formatting", "by-author", ByAuthor)
     app.setup_extension("sphinxcontrib.bibtex")
+    app.connect("env-before-read-docs", tell_years_apart)
     app.connect("env-check-consistency", check_citations)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

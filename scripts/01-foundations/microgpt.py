@@ -103,15 +103,19 @@ class Task:
 
 # === Choose what to count ===
 def past(ids, given, i):
-    """What an n-gram looks at: past([7, 8, 9], 1, 2) -> [7, 8]"""
+    """What an n-gram looks at, the nearest last.
+
+    past([7, 8, 9], 1, 2) -> [7, 8]
+    """
     return ids[max(0, i - CLUES):i]
 
 
 def place(ids, given, i):
     """What a person would look at, who knows how English is spelt.
 
-    The letter that stands where sound i stands, the sound before it, the
-    letters beside. place([5, 6, 7, 0, 8, 9], 4, 5) -> [None, 0, 5, 7, 8, 6]
+    Best clue last: the letter that stands where sound i stands, the sound
+    before it, the letters beside.
+    place([5, 6, 7, 0, 8, 9], 4, 5) -> [None, 0, 5, 7, 8, 6]
     """
     k, letter = i - given, dict(enumerate(ids[:given])).get
     return [letter(k - 2), letter(k + 2), letter(k - 1), letter(k + 1),
@@ -124,7 +128,7 @@ def chances(table, context, token, classes):
 
     Witten and Bell: if n tokens followed a context, of t kinds, expect a
     new kind t times in n + t, and ask the shorter context which.
-    chances({(): {0: 1}}, (), 1, 2)[0] -> 0.25
+    chances({(): {0: 1}}, (), 1, 2) -> [0.25]
     """
     p, found = 1 / classes, []
     for n in range(len(context) + 1):
@@ -133,7 +137,7 @@ def chances(table, context, token, classes):
             p = ((seen.get(token, 0) + len(seen) * p)
                  / (sum(seen.values()) + len(seen)))
         found.append(p)
-    return found + [p] * (CLUES - len(context))  # no more clues to be had
+    return found
 
 
 def count(task, view):
@@ -146,8 +150,11 @@ def count(task, view):
     for context, token in cases(task.train):
         for n in range(len(context) + 1):
             table[context[n:]][token] += 1
-    logs = [[-log(p) for p in chances(table, *case, len(task.symbols))]
-            for case in cases(task.held_out)]
+    logs = []
+    for context, token in cases(task.held_out):
+        found = chances(table, context, token, len(task.symbols))
+        found += found[-1:] * (CLUES - len(context))  # no more clues to add
+        logs.append([-log(p) for p in found])
     return [sum(column) / len(logs) for column in zip(*logs)]
 
 
@@ -337,7 +344,10 @@ def weigh(queries, keys, look="softmax"):
 
 # --- Cut a head out and paste it back ---
 def cut(rows, block):
-    """A part of a matrix: cut([[1, 2], [3, 4]], (1, 2, 0, 1)) -> [[3]]"""
+    """Some rows and some columns of a matrix.
+
+    cut([[1, 2], [3, 4]], (1, 2, 0, 1)) -> [[3]]
+    """
     top, bottom, left, right = block
     return [row[left:right] for row in rows[top:bottom]]
 
@@ -602,9 +612,8 @@ def average_maps(model, task):
                 sounds += 1
                 for j, w in enumerate(row):
                     shares[j - i if j < given - 1 else "others"] += w
-        print(f"head {head + 1} | " + " | ".join(
-            f"letter {k:+} {100 * shares[k] / sounds:2.0f}%"
-            for k in range(-1, 3))
+        print(f"head {head + 1} | average | " + " | ".join(
+            f"{k:+} {100 * shares[k] / sounds:2.0f}%" for k in range(-1, 3))
             + f" | no letter {100 * shares['others'] / sounds:2.0f}%")
     TAPE.clear()
 

@@ -2,7 +2,9 @@
 
 import gzip
 import random
+import re
 from itertools import pairwise
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -138,8 +140,8 @@ def logits_by_jax(script, parameters, example):
         return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + 1e-5)
 
     mask = jnp.tril(jnp.ones((n, n), bool)) if script.CAUSAL else jnp.ones((n, n), bool)
-    for l in range(script.LAYERS):
-        query, key, value, output, up, down = layers[6 * l : 6 * l + 6]
+    for first in range(0, len(layers), 6):
+        query, key, value, output, up, down = layers[first : first + 6]
         y, heads = norm(x), []
         for q, k, v in zip(*(jnp.split(y @ w.T, script.HEADS, 1) for w in (query, key, value)),
                            strict=True):  # fmt: skip
@@ -283,7 +285,7 @@ def test_counts_sum_to_one(script, view):
             context = tuple(look(ids, given, i))
             rows = [script.chances(table, context, token, classes) for token in range(classes)]
             assert np.allclose(np.sum(rows, 0), 1)
-            assert len(rows[0]) == script.CLUES + 1
+            assert len(rows[0]) == len(context) + 1
 
 
 def test_counting_the_past_is_an_n_gram(script, monkeypatch):
@@ -328,6 +330,7 @@ def test_generation_is_greedy_at_zero_and_stops(small, monkeypatch):
     task = SmallTask(small)
     prompts = [(ids[:given], given) for ids, given in EXAMPLES]
     said = small.generate(model, task, EXAMPLES)  # it sees the prompt alone
+    assert small.TAPE == []
     assert said == small.generate(model, task, prompts)
     for (ids, given), out in zip(prompts, said, strict=True):
         whole = ids + out
@@ -380,3 +383,20 @@ def test_missing_or_altered_data_gets_one_sentence(script, monkeypatch, tmp_path
     (tmp_path / script.FILES[name]).write_bytes(b"name,girls,boys\nada,1,0\n")
     with pytest.raises(SystemExit, match=sentence):
         script.read(name)
+
+
+def test_the_code_of_the_solutions_is_right(script, monkeypatch):
+    """Each block asserts what it claims; the cached generation says what `generate` says."""
+    name = "book/back/solutions/microgpt.md"
+    text = (Path(__file__).resolve().parents[2] / name).read_text(encoding="utf-8")
+    for name, value in {"LAYERS": 2, "WIDTH": 8, "HIDDEN": 8}.items():
+        monkeypatch.setattr(script, name, value)
+    names = dict(vars(script))
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(block, names)
+    task = SmallTask(script)
+    model = script.GPT(task)
+    alone = [names["continue_cached"](model, task, *example) for example in EXAMPLES]
+    assert alone == script.generate(model, task, EXAMPLES)

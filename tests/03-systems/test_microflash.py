@@ -244,6 +244,31 @@ def test_the_model_is_the_same_with_both(
     assert not script.TAPE
 
 
+@pytest.mark.parametrize("way", ["naive", "tiled"])
+def test_every_gradient_of_the_model_equals_a_finite_difference(
+    script: ModuleType, way: str
+) -> None:
+    model, step = script.Model(way), 1e-5
+    piece = [(7 * i) % 27 for i in range(script.CONTEXT + 1)]
+    script.backward(model.loss(piece))
+
+    def loss() -> float:
+        value: float = model.loss(piece).value[0][0]
+        script.TAPE.clear()
+        return value
+
+    for node in model.parameters:
+        rows = node.value
+        i, k = len(rows) // 2, len(rows[0]) // 2
+        slopes, here = [], rows[i][k]
+        for move in (step, -step):
+            rows[i][k] = here + move
+            slopes.append(loss() / (2 * step))
+        rows[i][k] = here
+        assert abs(node.grad[i][k]) > 1e-7
+        assert node.grad[i][k] == pytest.approx(slopes[0] - slopes[1], abs=1e-9)
+
+
 def test_held_out_names_are_not_trained_on(script: ModuleType) -> None:
     pieces, held = script.load_pieces()
     trained, kept = (
@@ -258,12 +283,16 @@ def test_held_out_names_are_not_trained_on(script: ModuleType) -> None:
 
 
 def test_missing_or_altered_names_get_one_sentence(
-    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+    script: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Any,
 ) -> None:
     monkeypatch.setattr(script, "__file__", str(tmp_path / "scripts" / "tier" / "microflash.py"))
     sentence = f"names.csv is missing or altered: .* SHA-256 {script.DATA_HASH}"
     with pytest.raises(SystemExit, match=sentence):
-        script.load_pieces()
+        script.main()
+    assert capsys.readouterr().out == "", "missing data are noticed before any work"
     (tmp_path / "scripts" / "data").mkdir(parents=True)
     (tmp_path / "scripts" / "data" / "names.csv").write_text("name,girls,boys\nada,1,0\n")
     with pytest.raises(SystemExit, match=sentence):

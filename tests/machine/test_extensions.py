@@ -143,6 +143,22 @@ def test_works_are_cited_by_author_and_year(built: SmallBook) -> None:
     assert works.index("A et al., 2018") < works.index("Kingma and Ba, 2015")
 
 
+def test_works_of_one_author_and_year_get_letters(book: SmallBook) -> None:
+    references = (book.root / "references.bib").read_text(encoding="utf-8")
+    adam = next(line for line in references.splitlines() if "{adam," in line)
+    book.write("references.bib", references + adam.replace("{adam,", "{basic,"))
+    book.change("book/02-second/beta.md", "{cite:p}`", "{cite:t}`basic` {cite:p}`")
+    assert book.build() == []
+    assert "Kingma and Ba (<a" in book.page("02-second/beta")
+    assert ">2015b</a>)" in book.page("02-second/beta")
+    assert ">2015a</a>)" in book.page("01-first/alpha")
+    works = book.page("back/bibliography")
+    assert works.index("Kingma and Ba, 2015a") < works.index("Kingma and Ba, 2015b")
+    book.write("book/index.md", (book.root / "book/index.md").read_text(encoding="utf-8"))
+    assert book.build() == []
+    assert "2015aa" not in book.page("01-first/alpha")
+
+
 # --- Builds after a change
 
 

@@ -72,8 +72,9 @@ def network(run):
     stations.append(style.box(ax, right - 0.4, y, "norm,\nhead", width=0.6, height=0.44))
     for start, end in zip(stations, stations[1:], strict=False):
         style.arrow(ax, start, end, color=style.ACCENT, lw=1.6)
-    ax.text(0.09, 0.1, "blue: the row of each token, to which the layers add.  "
-            "rust: the only place where rows meet.", color=style.GREY, size=style.SMALL)  # fmt: skip
+    legend = "blue: the row of each token, to which the layers add.  "
+    legend += "rust: the only place where rows meet."
+    ax.text(0.09, 0.1, legend, color=style.GREY, size=style.SMALL)
     return figure
 
 
@@ -109,7 +110,7 @@ def attention(run):
     figure = Figure(figsize=(style.WIDTH, 2.1))
     for ax, head in zip(figure.subplots(1, len(heads)), heads, strict=True):
         columns = str(run.rows(rf"^head {head} \|    \|(.+)$")[0]).split()
-        rows = run.rows(rf"^head {head} \| (\S+) +\|(.+)$")
+        rows = run.rows(rf"^head {head} \| (?!average)(\S+) +\|(.+)$")
         values = [[0 if cell == "." else int(cell) / 10 for cell in str(cells).split()]
                   for _, cells in rows]  # fmt: skip
         style.matrix(ax, values, [sound for sound, _ in rows], columns, vmin=0, vmax=1)
