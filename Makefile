@@ -34,7 +34,8 @@ check: setup-test  ## style, types and house rules, in seconds
 	@$(RUN) -m pytest tests/test_house.py
 
 test: check book  ## everything: check, the book, every test
-	@$(RUN) -m pytest -n 2 --dist loadfile tests
+	@$(RUN) -m pytest -n 2 --dist loadfile tests/machine
+	@$(RUN) -m pytest -n 2 --dist loadfile tests --ignore tests/machine  # JAX allows no forks after it
 
 bench: setup  ## print what scripts and builds cost in user seconds
 	@$(RUN) -m book.bench
