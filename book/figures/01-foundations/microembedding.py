@@ -56,8 +56,8 @@ def pencil(run):
         style.arrow(ax, at(1.08 * cos(start), 1.08 * sin(start)),
                     at(1.08 * cos(end), 1.08 * sin(end)), bend=0.08 * turn,
                     color=style.INK, lw=1.2)  # fmt: skip
-    ax.text(3.55, 0.75, "the short arrows: a step\nagainst the gradient turns\neach name to its keywords",
-            color=style.GREY, size=style.SMALL, va="center")  # fmt: skip
+    note = "the short arrows: a step\nagainst the gradient turns\neach name to its keywords"
+    ax.text(3.55, 0.75, note, color=style.GREY, size=style.SMALL, va="center")
     return figure
 
 
