@@ -398,8 +398,8 @@ def attend(queries, keys, values, blocks, look):
 def positions(length, given):
     """Positions of a sequence, beginning again at its last given symbol.
 
-    The first transformer's decoder counts afresh too. So the third letter
-    and the third sound have a vector in common, and can find each other.
+    The first transformer's decoder counts afresh too. So the row asked for
+    the third sound shares a vector with the third letter, and can find it.
     positions(6, 4) -> [0, 1, 2, 0, 1, 2]
     """
     start = given - 1 if POSITIONS == "restart" else length
