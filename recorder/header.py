@@ -1,4 +1,4 @@
-"""Read the front matter of a chapter: its paper, its facts and its experiments."""
+"""Read the front matter of a chapter: its paper, its place, its facts and its experiments."""
 
 import json
 import re
@@ -16,6 +16,9 @@ FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTI
 FACT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 EXPERIMENT_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 CONSTANT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
+CHAPTER_NAME = re.compile(r"[a-z][a-z0-9]*")
+KEYS = {"paper", "builds_on", "terms", "facts", "experiments"}
+TERM = re.compile(r"\S(.*\S)?")
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,15 @@ class Experiment:
 class Header:
     """What a chapter's front matter declares: facts are name -> pattern.
 
-    `paper` is the key, in references.bib, of the chapter's original paper.
+    `paper` is the key, in references.bib, of the chapter's original paper; `builds_on` names the
+    chapters that it needs, by script; `terms` are the glossary's terms that it introduces.
     """
 
     facts: dict[str, str] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     paper: str | None = None
+    builds_on: tuple[str, ...] = ()
+    terms: tuple[str, ...] = ()
 
 
 def read(path: Path) -> Header:
@@ -52,11 +58,13 @@ def parse(text: str, path: Path) -> Header:
         return Header()
     try:
         data = yaml.load("\n" + found[1], _Loader)  # "\n": line numbers as in the file
-        fields = _mapping(data, "the header", {"facts", "experiments", "paper"})
+        fields = _mapping(data, "the header", KEYS)
         header = Header(
             facts=_facts(fields.get("facts"), "facts"),
             experiments=_experiments(fields.get("experiments")),
             paper=_paper(fields.get("paper")),
+            builds_on=_list(fields.get("builds_on"), "builds_on", CHAPTER_NAME),
+            terms=_list(fields.get("terms"), "terms", TERM),
         )
         _refuse_shared_names(header)
     except yaml.YAMLError as error:
@@ -110,6 +118,20 @@ def _paper(data: object) -> str | None:
     if data is not None and not isinstance(data, str):
         raise ValueError(f"'paper' must be one key of references.bib, not {data!r}")
     return data
+
+
+def _list(data: object, what: str, shape: re.Pattern[str]) -> tuple[str, ...]:
+    """`data` as a list of different words of one shape, () for nothing at all."""
+    if data is None:
+        return ()
+    if not isinstance(data, list):
+        raise ValueError(f"'{what}' must be a list, [one, another], not {data!r}")
+    for place, word in enumerate(data):
+        if not isinstance(word, str) or not shape.fullmatch(word):
+            raise ValueError(f"{word!r} in '{what}' is no name; one there matches {shape.pattern}")
+        if word in data[:place]:
+            raise ValueError(f"'{word}' stands twice in '{what}'")
+    return tuple(data)
 
 
 def _named(data: object, what: str, shape: re.Pattern[str]) -> dict[str, Any]:

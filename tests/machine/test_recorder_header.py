@@ -15,10 +15,12 @@ def parse(yaml: str) -> Header:
     return header.parse(f"---\n{yaml}\n---\n# One\n", PATH)
 
 
-def test_reads_facts_experiments_and_paper() -> None:
+def test_reads_every_key() -> None:
     read = parse(
         r"""
 paper: vaswani2017attention
+builds_on: [microautograd, microgpt]
+terms: [causal mask, key]
 facts:
   val: 'val (\d+\.\d+)'
 experiments:
@@ -45,6 +47,8 @@ experiments:
             "other": Experiment({"SEED": 2}),
         },
         paper="vaswani2017attention",
+        builds_on=("microautograd", "microgpt"),
+        terms=("causal mask", "key"),
     )
 
 
@@ -59,7 +63,7 @@ def test_a_chapter_without_header_or_with_an_empty_one_declares_nothing(tmp_path
     [
         ("facts: {a: '(x)'", "is not YAML: expected ',' or '}', but got '<stream end>' at line"),
         ("facts:\n  a: '(x)'\n  b: '(y)'\n  a: '(z)'", "'a' stands twice in the header (line 5)"),
-        ("fact: {}", "an unknown key 'fact'; known are 'experiments', 'facts', 'paper'"),
+        ("fact: {}", "an unknown key 'fact'; known are 'builds_on', 'experiments',"),
         ("- a", "the header must be a mapping of names, not ['a']"),
         ("facts: {Loss: '(x)'}", "'Loss' in facts is no name; a name there matches [a-z]"),
         ("facts: {on: '(x)'}", "'True' in facts is no name"),
@@ -86,6 +90,10 @@ def test_a_chapter_without_header_or_with_an_empty_one_declares_nothing(tmp_path
             "  e: {set: {A: 1}, facts: {a: '(x)'}}",
             "the fact 'a' is defined by the experiment 'd' and again by the experiment 'e'",
         ),
+        ("builds_on: microgpt", "'builds_on' must be a list, [one, another], not 'microgpt'"),
+        ("builds_on: [01-tier/two]", "'01-tier/two' in 'builds_on' is no name"),
+        ("builds_on: [two, two]", "'two' stands twice in 'builds_on'"),
+        ("terms: [key, 3]", "3 in 'terms' is no name"),
         ("paper: [a, b]", "'paper' must be one key of references.bib"),
     ],
 )
