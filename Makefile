@@ -18,6 +18,7 @@ runs: setup  ## run every script whose transcript is missing or stale (FRESH=1: 
 	@$(RUN) -m recorder
 
 figures: runs  ## draw the figures of the transcripts that changed
+	@$(RUN) -m book.path
 	@$(RUN) -m book.figures.draw
 
 html: figures  ## build/html/index.html (needs no TeX)

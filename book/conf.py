@@ -27,6 +27,8 @@ extensions = [
     "book.extensions.transcripts",
     "book.extensions.drawn",
     "book.extensions.numbering",
+    "book.extensions.path",
+    "book.extensions.terms",
     "book.extensions.references",
 ]
 exclude_patterns = ["theme", "figures", "extensions", "back/solutions"]
