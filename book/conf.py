@@ -30,6 +30,7 @@ extensions = [
     "book.extensions.path",
     "book.extensions.terms",
     "book.extensions.references",
+    "book.extensions.cited",
 ]
 exclude_patterns = ["theme", "figures", "extensions", "back/solutions"]
 nitpicky = True
