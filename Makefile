@@ -11,8 +11,8 @@ help:  ## name every target
 
 book: setup  ## everything: run the scripts, draw the figures, make HTML and PDF
 	@$(RUN) -m book.texlive
+	@$(MAKE) --no-print-directory pdf  # first: the web pages cite its page numbers
 	@$(MAKE) --no-print-directory html
-	@$(MAKE) --no-print-directory pdf
 
 runs: setup  ## run every script whose transcript is missing or stale (FRESH=1: without the cache)
 	@$(RUN) -m recorder
@@ -24,7 +24,7 @@ figures: runs  ## draw the figures of the transcripts that changed
 html: figures  ## build/html/index.html (needs no TeX)
 	@$(RUN) -m book.build html
 
-pdf: figures  ## build/no-magic.pdf
+pdf: figures  ## build/no-magic.pdf and a PDF a chapter (PAPER=letter; DRAFT=1: a fast look)
 	@$(RUN) -m book.texlive
 	@$(RUN) -m book.build pdf
 

@@ -1,5 +1,8 @@
 """Have Sphinx make one format of the book: `python -m book.build html` or `pdf`.
 
+With PAPER=letter in the environment the PDF is on that paper and has a name of its own, since its
+pages differ; with DRAFT=1 it is the result of one pass of LaTeX, and goes beside the good one.
+
 Sphinx trusts the modification times of what it wrote, so a page that was half written when the
 build was killed, or written by a build that ended in a warning, would pass for a good one. A
 marker file stands beside the output from the first moment of a build to its good end; a build
@@ -7,6 +10,7 @@ that finds one there begins anew. A lock file keeps a second build waiting for t
 """
 
 import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +20,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-BUILDERS = {"html": "html", "pdf": "latex"}
 
 
 @contextmanager
@@ -28,10 +31,11 @@ def locked() -> Iterator[None]:
         yield
 
 
-def sphinx(builder: str) -> None:
+def sphinx(builder: str, folder: str = "") -> None:
     """Run one Sphinx builder, every warning an error; exit with its status if it fails."""
-    out, trees = BUILD / builder, BUILD / "doctrees" / builder
-    unfinished = BUILD / f".{builder}-unfinished"
+    name = folder or builder
+    out, trees = BUILD / name, BUILD / "doctrees" / name
+    unfinished = BUILD / f".{name}-unfinished"
     if unfinished.exists():
         shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(trees, ignore_errors=True)
@@ -44,16 +48,27 @@ def sphinx(builder: str) -> None:
     unfinished.unlink()
 
 
-def main() -> None:
-    target = sys.argv[1]
-    with locked():
-        sphinx(BUILDERS[target])
-        if target == "pdf":
-            from book.pdf import main as typeset  # needs TeX, which html does not
+def pdf() -> str:
+    """Make the PDF; the name of its file."""
+    from book.pdf import NAME, typeset_book  # needs TeX, which html does not
 
-            typeset()
-    made = {"html": "build/html/index.html", "pdf": "build/no-magic.pdf"}[target]
-    print(f"The book is in {made}")
+    paper, draft = os.environ.get("PAPER", "a4").lower(), os.environ.get("DRAFT") == "1"
+    other = [] if paper == "a4" else [paper]
+    folder = "-".join(["latex", *other])
+    sphinx("latex", folder)
+    name = "-".join([NAME, *other, *(["draft"] if draft else [])]) + ".pdf"
+    typeset_book(BUILD / folder, BUILD / name, draft)
+    return name
+
+
+def main() -> None:
+    with locked():
+        if sys.argv[1] == "pdf":
+            made = pdf()
+        else:
+            sphinx("html")
+            made = "html/index.html"
+    print(f"The book is in build/{made}")
 
 
 if __name__ == "__main__":

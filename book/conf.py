@@ -6,12 +6,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from book import edition  # noqa: E402
 from book.theme import html  # noqa: E402
 from book.theme.latex import SETTINGS  # noqa: E402
 
 project = "No Magic"
-author = "The No Magic authors"
-version = release = "0.1.0"
+author = edition.read(ROOT).by
+version = release = edition.read(ROOT).version
 language = "en"
 
 extensions = [
@@ -31,6 +32,7 @@ extensions = [
     "book.extensions.terms",
     "book.extensions.references",
     "book.extensions.cited",
+    "book.extensions.citing",
 ]
 exclude_patterns = ["theme", "figures", "extensions", "back/solutions"]
 nitpicky = True

@@ -1,29 +1,36 @@
-"""Typeset build/latex/ and put build/no-magic.pdf in place: `python -m book.pdf`.
+"""Typeset build/latex/ and put build/no-magic.pdf in place.
 
 LuaLaTeX, run by latexmk as often as it takes and without shell escape, then a reading of its log,
 then pikepdf for what LaTeX writes badly: metadata and an identifier that depends on nothing but
-the content. LaTeX calls many things warnings that make a bad page. Here each is an error that
-names the chapter: an overfull box, a missing glyph, a reference to nothing, a label given twice.
+the content. The scripts are attached, each chapter is cut out into build/chapters/, and the pages
+that it takes are left in build/pages.json, for who cites it.
+
+LaTeX calls many things warnings that make a bad page. Here each is an error that names the chapter:
+an overfull box, a missing glyph, a reference to nothing, a label given twice.
 """
 
+import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pikepdf
 
-from book import texlive
+from book import chapters, edition, texlive
+from book.chapters import Span
+from recorder.layout import script_path
+from recorder.records import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
-LATEX = ROOT / "build" / "latex"
-TARGET = ROOT / "build" / "no-magic.pdf"
+BUILD = ROOT / "build"
 NAME = "no-magic"
-TITLE, AUTHOR, LANGUAGE = "No Magic", "The No Magic authors", "en"
-SUBJECT = "The algorithms behind modern AI, one readable file at a time"
+LANGUAGE = "en"
+CREATOR = "Sphinx and LuaLaTeX"
 ALLOWED = 1.0  # points by which a box may be too full: no eye sees it
 MADE = ("aux", "toc", "out", "idx", "ind", "ilg", "log", "fls", "fdb_latexmk", "pdf")
 
@@ -138,16 +145,18 @@ def epoch() -> str:
         return str(int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()))
 
 
-def typeset(folder: Path, time: str) -> bool:
-    """Run latexmk in this folder until the book is stable; False if LaTeX stopped."""
+def typeset(folder: Path, time: str, draft: bool = False) -> bool:
+    """Run LaTeX in this folder until the book is stable, or once; False if it stopped."""
     unfinished = folder / ".unfinished"
     if unfinished.exists():  # a run was cut short: what it left may be half a file
         for suffix in MADE:
             (folder / f"{NAME}.{suffix}").unlink(missing_ok=True)
     unfinished.touch()
-    command = ["latexmk", "-norc", "-lualatex", "-silent", "-interaction=nonstopmode"]
-    command += ["-halt-on-error", "-file-line-error", "-latexoption=--no-shell-escape"]
-    command += ["-e", "$makeindex = 'makeindex -q -s python.ist %O -o %D %S'", f"{NAME}.tex"]
+    command = ["lualatex", "--no-shell-escape"]
+    if not draft:
+        command = ["latexmk", "-norc", "-lualatex", "-silent", "-latexoption=--no-shell-escape"]
+        command += ["-e", "$makeindex = 'makeindex -q -s python.ist %O -o %D %S'"]
+    command += ["-interaction=nonstopmode", "-halt-on-error", "-file-line-error", f"{NAME}.tex"]
     settings = {"SOURCE_DATE_EPOCH": time, "FORCE_SOURCE_DATE": "1", "TZ": "UTC"}
     settings |= {"max_print_line": "10000", "error_line": "254", "half_error_line": "238"}
     silent: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True}
@@ -158,47 +167,94 @@ def typeset(folder: Path, time: str) -> bool:
 
 
 def finish(made: Path, target: Path, time: str) -> None:
-    """Give the PDF its metadata and a name that depends on its bytes; put it in place at once."""
-    day = datetime.fromtimestamp(int(time), UTC)
-    part = target.with_suffix(".part")
+    """Attach the scripts to the PDF, say what it is, and put it in place."""
+    this = edition.read(ROOT)
+    subject = this.title.partition(": ")[2]
     with pikepdf.open(made) as pdf:
-        pdf.Root.Lang = pikepdf.String(LANGUAGE)
-        stamp = day.strftime("D:%Y%m%d%H%M%S+00'00'")
-        pdf.docinfo["/CreationDate"] = pdf.docinfo["/ModDate"] = stamp
-        pdf.docinfo["/Creator"] = "Sphinx and LuaLaTeX"
-        with pdf.open_metadata(set_pikepdf_as_editor=False, update_docinfo=True) as about:
-            about["dc:title"] = TITLE
-            about["dc:creator"] = [AUTHOR]
-            about["dc:description"] = SUBJECT
-            about["dc:language"] = {LANGUAGE}
-            about["xmp:CreateDate"] = about["xmp:ModifyDate"] = day.isoformat()
-            about["xmp:CreatorTool"] = "Sphinx and LuaLaTeX"
-        pdf.save(
-            part,
-            deterministic_id=True,
-            object_stream_mode=pikepdf.ObjectStreamMode.generate,
-            recompress_flate=False,
-        )
+        scripts = sorted((ROOT / "scripts").glob("[0-9]*/*.py"))
+        chapters.attach(pdf, {f"{p.parent.name}-{p.name}": p for p in scripts}, stamp(time))
+        save(pdf, target, time, this.name, subject, this.keywords)
+
+
+def cut_chapters(whole: Path, spans: dict[str, Span], time: str) -> None:
+    """Make one PDF a chapter in build/chapters, from the finished book, and remove all others."""
+    this = edition.read(ROOT)
+    targets = {BUILD / "chapters" / f"{name.split('/')[1]}.pdf": name for name in spans}
+    for target, name in targets.items():
+        target.parent.mkdir(exist_ok=True)
+        script = script_path(ROOT, name)
+        pages = "\N{EN DASH}".join(spans[name].labels)
+        subject = f"{this.title}, version {this.version}, pages {pages}"
+        with pikepdf.open(whole) as pdf:
+            title = chapters.cut(pdf, spans[name])
+            chapters.attach(pdf, {script.name: script}, stamp(time))
+            save(pdf, target, time, title, subject, [f"nm:{script.stem}", *this.keywords])
+    for path in (BUILD / "chapters").glob("*"):
+        if path not in targets:
+            path.unlink()
+
+
+def stamp(time: str) -> str:
+    """A time as PDF writes it."""
+    return datetime.fromtimestamp(int(time), UTC).strftime("D:%Y%m%d%H%M%S+00'00'")
+
+
+def save(
+    pdf: pikepdf.Pdf, target: Path, time: str, title: str, subject: str, keywords: Sequence[str]
+) -> None:
+    """Write a PDF with its metadata and a name that depends on its bytes, whole or not at all."""
+    pdf.Root.Lang = pikepdf.String(LANGUAGE)
+    pdf.docinfo["/CreationDate"] = pdf.docinfo["/ModDate"] = stamp(time)
+    pdf.docinfo["/Creator"] = CREATOR
+    moment = datetime.fromtimestamp(int(time), UTC).isoformat()
+    with pdf.open_metadata(set_pikepdf_as_editor=False, update_docinfo=True) as about:
+        about["dc:title"] = title
+        about["dc:creator"] = list(map(str, edition.read(ROOT).authors))
+        about["dc:description"] = subject
+        about["dc:language"] = {LANGUAGE}
+        about["pdf:Keywords"] = ", ".join(keywords)
+        about["xmp:CreateDate"] = about["xmp:ModifyDate"] = moment
+        about["xmp:CreatorTool"] = CREATOR
+    part = target.with_suffix(".part")
+    pdf.save(
+        part,
+        deterministic_id=True,
+        object_stream_mode=pikepdf.ObjectStreamMode.generate,
+        recompress_flate=False,
+    )
     part.replace(target)
 
 
-def main() -> None:
-    if texlive.missing():
-        texlive.main()
-    if not (LATEX / f"{NAME}.tex").is_file():
-        sys.exit(f"{LATEX.relative_to(ROOT)}/{NAME}.tex is missing; `make pdf` makes it")
-    time = epoch()
-    done = typeset(LATEX, time)
-    file = LATEX / f"{NAME}.log"
+def checked(folder: Path, time: str, draft: bool) -> None:
+    """Typeset the book, and stop at what makes a bad page; a draft may have bad ones."""
+    done = typeset(folder, time, draft)
+    file = folder / f"{NAME}.log"
     log = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    tex = (LATEX / f"{NAME}.tex").read_text(encoding="utf-8")
+    tex = (folder / f"{NAME}.tex").read_text(encoding="utf-8")
     if not done:
         sys.exit(failure(log, tex))
-    if found := complaints(log, tex):
+    if not draft and (found := complaints(log, tex)):
         print(*found, sep="\n", file=sys.stderr)
         sys.exit(f"The PDF is not made: {len(found)} thing(s) above to mend.")
-    finish(LATEX / f"{NAME}.pdf", TARGET, time)
 
 
-if __name__ == "__main__":
-    main()
+def typeset_book(folder: Path, target: Path, draft: bool) -> None:
+    """Make `target` of the LaTeX in `folder`.
+
+    A draft is what one pass gives, unchecked. Only the book itself, which is on A4, says on which
+    pages its chapters stand.
+    """
+    if texlive.missing():
+        texlive.main()
+    time = epoch()
+    checked(folder, time, draft)
+    if draft:
+        (folder / f"{NAME}.pdf").replace(target)
+        return
+    finish(folder / f"{NAME}.pdf", target, time)
+    if target.stem == NAME:
+        with pikepdf.open(target) as pdf:
+            spans = chapters.spans(pdf, (folder / f"{NAME}.aux").read_text(encoding="utf-8"))
+        cut_chapters(target, spans, time)
+        pages = {name: span.labels for name, span in spans.items()}
+        write_whole(BUILD / "pages.json", json.dumps(pages, indent=1).encode() + b"\n")

@@ -9,10 +9,12 @@ import pikepdf
 import pypdfium2
 import pytest
 from bs4 import BeautifulSoup
+from pybtex.database import parse_string
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "build" / "html"
 PDF = ROOT / "build" / "no-magic.pdf"
+CHAPTERS = ROOT / "build" / "chapters"
 SCRIPTS = sorted((ROOT / "scripts").glob("[0-9]*/*.py"))
 LOADERS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
 
@@ -97,6 +99,19 @@ def test_a_chapter_page_holds_its_whole_script_or_says_where(
 
 
 @each_script
+def test_a_chapter_page_says_how_to_cite_it(path: Path, pages: dict[Path, BeautifulSoup]) -> None:
+    soup = pages[HTML / path.parent.name / f"{path.stem}.html"]
+    tags = {meta["name"]: meta["content"] for meta in soup.find_all("meta", attrs={"name": True})}
+    assert tags["citation_book_title"].startswith("No Magic: ")
+    assert tags["citation_author"] == "The No Magic authors"
+    assert 0 < int(tags["citation_firstpage"]) < int(tags["citation_lastpage"])
+    assert tags["citation_title"] in soup.h1.get_text()
+    assert f"nm:{path.stem}" in soup.find(id="how-to-cite").pre.get_text()
+    door = pages[HTML / f"{path.stem}.html"]
+    assert door.a["href"] == f"{path.parent.name}/{path.stem}.html"
+
+
+@each_script
 def test_a_chapter_page_holds_its_run(path: Path, pages: dict[Path, BeautifulSoup]) -> None:
     run = (ROOT / "build" / "runs" / path.parent.name / f"{path.stem}.txt").read_text("utf-8")
     soup = pages[HTML / path.parent.name / f"{path.stem}.html"]
@@ -161,6 +176,32 @@ def test_the_run_can_be_read_from_the_pdf(path: Path, pdf_text: str) -> None:
     lines = {squeeze(line) for line in pdf_text.splitlines()}
     missing = [line for line in run.splitlines() if squeeze(line) not in lines | {""}]
     assert not missing, missing
+
+
+@each_script
+def test_the_script_is_attached_as_it_is(path: Path) -> None:
+    with pikepdf.open(PDF) as pdf, pikepdf.open(CHAPTERS / f"{path.stem}.pdf") as chapter:
+        for file, name in ((pdf, f"{path.parent.name}-{path.name}"), (chapter, path.name)):
+            assert file.attachments[name].get_file().read_bytes() == path.read_bytes()
+        assert len(pdf.attachments) == len(SCRIPTS)
+
+
+@each_script
+def test_a_chapter_stands_alone_with_the_books_page_numbers(path: Path) -> None:
+    """Its pages are those that its web page cites; its links lead to places that it has."""
+    with pikepdf.open(CHAPTERS / f"{path.stem}.pdf") as pdf:
+        labels = [page.label for page in pdf.pages]
+        names = {str(name) for name in pikepdf.NameTree(pdf.Root.Names.Dests)}
+        notes = [note for page in pdf.pages for note in page.obj.get("/Annots", [])]
+    inner = [str(note.A.D) for note in notes if note.A.S == "/GoTo"]
+    assert set(inner) <= names
+    source = (HTML / path.parent.name / f"{path.stem}.bib").read_text(encoding="utf-8")
+    [entry] = parse_string(source, "bibtex").entries.values()
+    assert entry.fields["pages"] == f"{labels[0]}--{labels[-1]}"
+    assert int(labels[-1]) - int(labels[0]) == len(labels) - 1
+    with pypdfium2.PdfDocument(CHAPTERS / f"{path.stem}.pdf") as document:
+        opening = squeeze(document[0].get_textpage().get_text_bounded())
+    assert squeeze(f"pages {labels[0]}–{labels[-1]}. nm:{path.stem}.") in opening
 
 
 # --- Records

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from book import build
+from book import build, pdf
 
 
 @pytest.fixture
@@ -41,6 +41,30 @@ def test_a_page_left_by_a_killed_build_is_made_again(book: Path) -> None:
     (book / "build" / ".html-unfinished").touch()  # what a killed build leaves
     build.sphinx("html")
     assert "A page." in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("paper", "draft", "folder", "made"),
+    [
+        ("", "", "latex", "no-magic.pdf"),
+        ("A4", "1", "latex", "no-magic-draft.pdf"),
+        ("letter", "", "latex-letter", "no-magic-letter.pdf"),
+        ("letter", "1", "latex-letter", "no-magic-letter-draft.pdf"),
+    ],
+)
+def test_other_papers_and_drafts_stand_beside_the_book(
+    paper: str, draft: str, folder: str, made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(build, "sphinx", lambda *names: calls.append(names))
+    monkeypatch.setattr(pdf, "typeset_book", lambda *given: calls.append(given))
+    monkeypatch.setenv("PAPER", paper or "a4")
+    monkeypatch.setenv("DRAFT", draft)
+    assert build.pdf() == made
+    assert calls == [
+        ("latex", folder),
+        (build.BUILD / folder, build.BUILD / made, draft == "1"),
+    ]
 
 
 def test_one_build_at_a_time(book: Path) -> None:

@@ -164,6 +164,25 @@ def test_run_cut_short_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not (book / ".unfinished").exists()
 
 
+def test_a_draft_is_one_pass_unchecked_and_no_book(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "latex"
+    folder.mkdir()
+    (folder / "no-magic.tex").write_text(TEX)
+    echo = "echo 'LaTeX Warning: Reference `x'\\'' on page 9 undefined on input line 14.'"
+    programs(
+        tmp_path / "bin", monkeypatch, lualatex=f"{echo} > no-magic.log\necho PDF > no-magic.pdf"
+    )
+    monkeypatch.setattr(texlive, "missing", list)
+    pdf.typeset_book(folder, tmp_path / "no-magic-draft.pdf", True)
+    assert (tmp_path / "no-magic-draft.pdf").read_text() == "PDF\n"
+    programs(tmp_path / "bin", monkeypatch, latexmk="exit 0")
+    with pytest.raises(SystemExit, match="1 thing"):
+        pdf.typeset_book(folder, tmp_path / "no-magic.pdf", False)
+    assert not (tmp_path / "no-magic.pdf").exists()
+
+
 def test_time_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "12345")
     assert pdf.epoch() == "12345"
