@@ -33,6 +33,7 @@ extensions = [
     "book.extensions.references",
     "book.extensions.cited",
     "book.extensions.citing",
+    "book.extensions.colophon",
 ]
 exclude_patterns = ["theme", "figures", "extensions", "back/solutions"]
 nitpicky = True
