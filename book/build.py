@@ -1,4 +1,4 @@
-"""Have Sphinx make one format of the book: `python -m book.build html` or `pdf`.
+"""Have Sphinx make one format of the book: `python -m book.build html`, `pdf` or `epub`.
 
 Sphinx trusts the modification times of what it wrote, so a page that was half written when the
 build was killed, or written by a build that ended in a warning, would pass for a good one. A
@@ -16,7 +16,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
-BUILDERS = {"html": "html", "pdf": "latex"}
+BUILDERS = {"html": "html", "pdf": "latex", "epub": "epub"}
+MADE = {"html": "build/html/index.html", "pdf": "build/no-magic.pdf", "epub": "build/no-magic.epub"}
 
 
 @contextmanager
@@ -52,8 +53,9 @@ def main() -> None:
             from book.pdf import main as typeset  # needs TeX, which html does not
 
             typeset()
-    made = {"html": "build/html/index.html", "pdf": "build/no-magic.pdf"}[target]
-    print(f"The book is in {made}")
+        if target == "epub":
+            (BUILD / "epub" / "no-magic.epub").replace(BUILD / "no-magic.epub")
+    print(f"The book is in {MADE[target]}")
 
 
 if __name__ == "__main__":
