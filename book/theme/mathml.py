@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 TOKENS = ("mi", "mo", "mn", "mtext")
 QUAD = re.compile(r"\\q?quad(?![A-Za-z])")
+THIN = "0.167em"
+SCRIPTED = ("munder", "mover", "munderover", "msub", "msup", "msubsup")
 APPLY = "\N{FUNCTION APPLICATION}"
 ALPHABETS = {
     "bold": "BOLD",
@@ -41,6 +43,7 @@ def mended(katex: str) -> str:
         spell(element)
         align(element)
         enlarge(element)
+        part(element)
     return " ".join(ET.tostring(piece, encoding="unicode") for piece in pieces(root))
 
 
@@ -124,6 +127,29 @@ def align(table: ET.Element) -> None:
             side = sides[min(column, len(sides) - 1)] if sides else "center"
             right = gap[min(column, len(gap) - 1)] if column < len(row) - 1 else "0"
             cell.set("style", f"text-align: {side}; padding: .15em {right} .15em 0")
+
+
+def part(row: ET.Element) -> None:
+    """Put TeX's thin space before and after a function's name, as in n log n."""
+    children = list(row)
+    for place in reversed(range(len(children))):
+        after = place + 2 if children[place + 1 : place + 2] and applies(children[place + 1]) else 0
+        after = after or (place + 1 if limited(children[place]) else 0)
+        if not after:
+            continue
+        if after < len(children) and name(children[after]) != "mo":
+            row.insert(after, ET.Element(f"{{{NAMESPACE}}}mspace", width=THIN))
+        if place and name(children[place - 1]) not in ("mo", "mspace"):
+            row.insert(place, ET.Element(f"{{{NAMESPACE}}}mspace", width=THIN))
+
+
+def applies(element: ET.Element) -> bool:
+    return element.text == APPLY
+
+
+def limited(element: ET.Element) -> bool:
+    """Whether this is a function's name with something below it or above it."""
+    return name(element) in SCRIPTED and any(applies(child) for child in element[0])
 
 
 def enlarge(element: ET.Element) -> None:

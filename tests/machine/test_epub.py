@@ -271,6 +271,20 @@ def test_what_stands_beside_a_formula_can_stand_below_it() -> None:
     assert mathml(r"\frac{a \quad b}{c}", True).count("<math") == 1
 
 
+@pytest.mark.parametrize(
+    ("tex", "spaced"),
+    [
+        (r"n \log n", "n_log_n"),
+        (r"-\log p(x)", "\N{MINUS SIGN}log_p(x)"),
+        (r"2\max(a, b)", "2_max(a,b)"),
+        (r"c \max_{j} s", "c_maxj_s"),
+    ],
+)
+def test_names_of_functions_stand_apart(tex: str, spaced: str) -> None:
+    text = re.sub('<mspace width="0.167em" ?/>', "_", mathml(tex))
+    assert re.sub("<.*?>|\N{FUNCTION APPLICATION}", "", text) == spaced
+
+
 # --- The cover
 
 
