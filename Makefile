@@ -4,15 +4,16 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book runs figures html pdf check test bench lock readmes clean setup setup-test
+.PHONY: help book runs figures html pdf epub check test bench lock readmes clean setup setup-test
 
 help:  ## name every target
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-book: setup  ## everything: run the scripts, draw the figures, make HTML and PDF
+book: setup  ## everything: run the scripts, draw the figures, make HTML, PDF and EPUB
 	@$(RUN) -m book.texlive
 	@$(MAKE) --no-print-directory pdf  # first: the web pages cite its page numbers
 	@$(MAKE) --no-print-directory html
+	@$(MAKE) --no-print-directory epub
 
 runs: setup  ## run every script whose transcript is missing or stale (FRESH=1: without the cache)
 	@$(RUN) -m recorder
@@ -27,6 +28,9 @@ html: figures  ## build/html/index.html (needs no TeX)
 pdf: figures  ## build/no-magic.pdf and a PDF a chapter (PAPER=letter; DRAFT=1: a fast look)
 	@$(RUN) -m book.texlive
 	@$(RUN) -m book.build pdf
+
+epub: figures  ## build/no-magic.epub (needs no TeX)
+	@$(RUN) -m book.build epub
 
 check: setup-test  ## style, types and house rules, in seconds
 	@.venv/bin/ruff check .
