@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book runs figures html pdf check test bench lock clean setup setup-test
+.PHONY: help book runs figures html pdf dist check test bench lock clean setup setup-test
 
 help:  ## name every target
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -14,8 +14,8 @@ book: setup  ## everything: run the scripts, draw the figures, make HTML and PDF
 	@$(MAKE) --no-print-directory pdf  # first: the web pages cite its page numbers
 	@$(MAKE) --no-print-directory html
 
-runs: setup  ## run every script whose transcript is missing or stale (FRESH=1: without the cache)
-	@$(RUN) -m recorder
+runs: setup  ## run what is missing or stale (FRESH=1: without the cache; FROM=archive: an edition's)
+	@$(RUN) -m recorder $(if $(FROM),--from "$(FROM)")
 
 figures: runs  ## draw the figures of the transcripts that changed
 	@$(RUN) -m book.figures.draw
@@ -26,6 +26,13 @@ html: figures  ## build/html/index.html (needs no TeX)
 pdf: figures  ## build/no-magic.pdf and a PDF a chapter (PAPER=letter; DRAFT=1: a fast look)
 	@$(RUN) -m book.texlive
 	@$(RUN) -m book.build pdf
+
+dist: setup  ## build/dist/: all files of an edition, named with its version, and their SHA256SUMS
+	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=letter
+	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=a4
+	@touch build/.html-unfinished  # begun anew: no earlier build leaves a trace in it
+	@$(MAKE) --no-print-directory html
+	@$(RUN) -m book.dist
 
 check: setup-test  ## style, types and house rules, in seconds
 	@.venv/bin/ruff check .
