@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book runs figures html pdf dist check test bench lock clean setup setup-test
+.PHONY: help book runs figures html pdf dist check test bench lock readmes clean setup setup-test
 
 help:  ## name every target
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -18,6 +18,7 @@ runs: setup  ## run what is missing or stale (FRESH=1: without the cache; FROM=a
 	@$(RUN) -m recorder $(if $(FROM),--from "$(FROM)")
 
 figures: runs  ## draw the figures of the transcripts that changed
+	@$(RUN) -m book.path
 	@$(RUN) -m book.figures.draw
 
 html: figures  ## build/html/index.html (needs no TeX)
@@ -52,6 +53,9 @@ lock:  ## write the lock files from pyproject.toml (needs uv)
 	    --no-emit-index-url pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --extra test pyproject.toml -c requirements.lock -o requirements-test.lock
+
+readmes: runs  ## write scripts/*/README.md from the chapters' headers and the runs
+	@$(RUN) -m book.readmes
 
 clean:  ## remove everything that was made, except .venv and the cache of runs
 	rm -rf build

@@ -28,7 +28,10 @@ extensions = [
     "book.extensions.transcripts",
     "book.extensions.drawn",
     "book.extensions.numbering",
+    "book.extensions.path",
+    "book.extensions.terms",
     "book.extensions.references",
+    "book.extensions.cited",
     "book.extensions.citing",
 ]
 exclude_patterns = ["theme", "figures", "extensions", "back/solutions"]

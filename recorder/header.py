@@ -17,7 +17,7 @@ FACT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 EXPERIMENT_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 CONSTANT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 CHAPTER_NAME = re.compile(r"[a-z][a-z0-9]*")
-KEYS = {"paper", "builds_on", "terms", "facts", "experiments"}
+KEYS = {"teaches", "paper", "builds_on", "terms", "facts", "experiments"}
 TERM = re.compile(r"\S(.*\S)?")
 
 
@@ -33,13 +33,15 @@ class Experiment:
 class Header:
     """What a chapter's front matter declares: facts are name -> pattern.
 
-    `paper` is the key, in references.bib, of the chapter's original paper; `builds_on` names the
-    chapters that it needs, by script; `terms` are the glossary's terms that it introduces.
+    `teaches` is a line for lists of chapters; `paper` the key, in references.bib, of the original
+    paper; `builds_on` names the chapters that the reader needs first, by script; `terms` are the
+    glossary's terms that the chapter introduces.
     """
 
     facts: dict[str, str] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     paper: str | None = None
+    teaches: str | None = None
     builds_on: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
 
@@ -62,7 +64,8 @@ def parse(text: str, path: Path) -> Header:
         header = Header(
             facts=_facts(fields.get("facts"), "facts"),
             experiments=_experiments(fields.get("experiments")),
-            paper=_paper(fields.get("paper")),
+            paper=_line(fields.get("paper"), "paper", "one key of references.bib"),
+            teaches=_line(fields.get("teaches"), "teaches", "one line in quotes"),
             builds_on=_list(fields.get("builds_on"), "builds_on", CHAPTER_NAME),
             terms=_list(fields.get("terms"), "terms", TERM),
         )
@@ -114,9 +117,9 @@ def _mapping(data: object, what: str, allowed: set[str] | None = None) -> dict[s
     return data
 
 
-def _paper(data: object) -> str | None:
-    if data is not None and not isinstance(data, str):
-        raise ValueError(f"'paper' must be one key of references.bib, not {data!r}")
+def _line(data: object, what: str, shape: str) -> str | None:
+    if data is not None and (not isinstance(data, str) or "\n" in data):
+        raise ValueError(f"'{what}' must be {shape}, not {data!r}")
     return data
 
 

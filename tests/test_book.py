@@ -118,6 +118,16 @@ def test_a_chapter_page_holds_its_run(path: Path, pages: dict[Path, BeautifulSou
     assert any(squeeze(run) in squeeze(pre.get_text()) for pre in soup.find_all("pre"))
 
 
+def test_every_entry_of_the_bibliography_says_where_it_is_cited(
+    pages: dict[Path, BeautifulSoup], pdf_text: str
+) -> None:
+    entries = pages[HTML / "back" / "bibliography.html"].select("div.citation")
+    assert entries
+    for entry in entries:
+        assert entry.select("span.cited a[href*='#cited-']"), entry.get_text()
+    assert len(re.findall(r"Cited\s+on\s+[ivx\d]", pdf_text)) == len(entries)
+
+
 # --- PDF
 def test_fonts_are_embedded() -> None:
     bare = set()

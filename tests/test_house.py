@@ -10,6 +10,8 @@ from types import ModuleType
 
 import pytest
 
+from book import path as reading_path
+from book import readmes
 from book.extensions.sections import ORDINARY
 from recorder.sections import cut
 
@@ -137,6 +139,31 @@ def test_docstring_examples_are_true(path: Path) -> None:
 def test_loading_a_script_prints_nothing(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     load(path)
     assert capsys.readouterr().out == ""
+
+
+def test_the_lists_of_programs_say_what_the_headers_say() -> None:
+    assert not list(readmes.stale())
+
+
+def transitive(name: str, builds_on: dict[str, tuple[str, ...]]) -> set[str]:
+    """All chapters on which the chapter of this name builds, also by way of others."""
+    direct = set(builds_on[name])
+    return direct.union(*(transitive(needed, builds_on) for needed in direct))
+
+
+def test_a_chapter_builds_on_those_whose_sections_it_carries() -> None:
+    stops = reading_path.read(ROOT)
+    builds_on = {stop.name: stop.header.builds_on for stop in stops}
+    home: dict[str, str] = {}
+    for stop in stops:
+        script = ROOT / "scripts" / f"{stop.document}.py"
+        for section in cut(script.read_text(encoding="ascii"), script):
+            first = home.setdefault(section.title, stop.name)
+            if first != stop.name and section.title not in ORDINARY:
+                assert first in transitive(stop.name, builds_on), (
+                    f"book/{stop.document}.md: the script carries {section.title!r} from {first}; "
+                    f"write {first} under 'builds_on' in the header"
+                )
 
 
 def test_nothing_names_this_machine() -> None:

@@ -1,6 +1,7 @@
 """The `drawn` directive: a figure that book/figures drew from a chapter's runs.
 
 ```{drawn} learning-curves          in a chapter; elsewhere {drawn} microgpt:learning-curves
+                                    or {drawn} front/map:chapters, a figure of no chapter
 :alt: One sentence or two for who cannot see it.
 The caption.
 ```
@@ -35,7 +36,8 @@ class Drawn(SphinxDirective):
 
     def figure(self) -> nodes.figure:
         script, _, name = self.arguments[0].rpartition(":")
-        chapter = house.named(self.env, script)
+        module = house.root(self.env) / "book" / "figures" / f"{script}.py"
+        chapter = script if module.is_file() else house.named(self.env, script)
         base = self.base(chapter, name)
         light = self.image(f"{base}.*", "only-light")
         dark = addnodes.only("", self.image(f"{base}-dark.*", "only-dark"))

@@ -68,6 +68,13 @@ class Run:
         """The run of that experiment of the same chapter."""
         return Run(self._root, self._name, self._read, name)
 
+    @property
+    def chapters(self) -> list[dict[str, Any]]:
+        """All chapters in reading order: `document` and what it `builds_on`. For the map."""
+        path = self._root / "build" / "path.json"
+        self._read.add(path)
+        return list(json.loads(path.read_bytes()))
+
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("_"):
             raise AttributeError(attribute)

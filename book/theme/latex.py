@@ -316,6 +316,8 @@ def prepare(app: Sphinx) -> None:
     """Exercises get our environments, whatever order the extensions were loaded in."""
     if app.builder.name != "latex":
         return
+    # In print the index is no document: LaTeX makes it. The other formats still find a false entry.
+    app.config.suppress_warnings.append("toc.not_readable")
     if "sphinx_exercise" in app.extensions:
         from sphinx_exercise import nodes as kinds  # type: ignore[import-untyped]
 

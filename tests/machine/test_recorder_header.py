@@ -18,6 +18,7 @@ def parse(yaml: str) -> Header:
 def test_reads_every_key() -> None:
     read = parse(
         r"""
+teaches: 'how: by looking'
 paper: vaswani2017attention
 builds_on: [microautograd, microgpt]
 terms: [causal mask, key]
@@ -47,6 +48,7 @@ experiments:
             "other": Experiment({"SEED": 2}),
         },
         paper="vaswani2017attention",
+        teaches="how: by looking",
         builds_on=("microautograd", "microgpt"),
         terms=("causal mask", "key"),
     )
@@ -90,6 +92,7 @@ def test_a_chapter_without_header_or_with_an_empty_one_declares_nothing(tmp_path
             "  e: {set: {A: 1}, facts: {a: '(x)'}}",
             "the fact 'a' is defined by the experiment 'd' and again by the experiment 'e'",
         ),
+        ("teaches: [much]", "'teaches' must be one line in quotes, not ['much']"),
         ("builds_on: microgpt", "'builds_on' must be a list, [one, another], not 'microgpt'"),
         ("builds_on: [01-tier/two]", "'01-tier/two' in 'builds_on' is no name"),
         ("builds_on: [two, two]", "'two' stands twice in 'builds_on'"),
