@@ -4,15 +4,16 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book runs figures html pdf dist check test bench lock readmes clean setup setup-test
+.PHONY: help book runs figures html pdf epub dist check test bench lock readmes clean setup setup-test
 
 help:  ## name every target
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
-book: setup  ## everything: run the scripts, draw the figures, make HTML and PDF
+book: setup  ## everything: run the scripts, draw the figures, make HTML, PDF and EPUB
 	@$(RUN) -m book.texlive
 	@$(MAKE) --no-print-directory pdf  # first: the web pages cite its page numbers
 	@$(MAKE) --no-print-directory html
+	@$(MAKE) --no-print-directory epub
 
 runs: setup  ## run what is missing or stale (FRESH=1: without the cache; FROM=archive: an edition's)
 	@$(RUN) -m recorder $(if $(FROM),--from "$(FROM)")
@@ -28,11 +29,15 @@ pdf: figures  ## build/no-magic.pdf and a PDF a chapter (PAPER=letter; DRAFT=1: 
 	@$(RUN) -m book.texlive
 	@$(RUN) -m book.build pdf
 
+epub: figures  ## build/no-magic.epub (needs no TeX)
+	@$(RUN) -m book.build epub
+
 dist: setup  ## build/dist/: all files of an edition, named with its version, and their SHA256SUMS
 	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=letter
 	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=a4
-	@touch build/.html-unfinished  # begun anew: no earlier build leaves a trace in it
+	@touch build/.html-unfinished build/.epub-unfinished  # begun anew: no trace of earlier builds
 	@$(MAKE) --no-print-directory html
+	@$(MAKE) --no-print-directory epub
 	@$(RUN) -m book.dist
 
 check: setup-test  ## style, types and house rules, in seconds

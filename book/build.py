@@ -1,4 +1,4 @@
-"""Have Sphinx make one format of the book: `python -m book.build html` or `pdf`.
+"""Have Sphinx make one format of the book: `python -m book.build html`, `pdf` or `epub`.
 
 With PAPER=letter in the environment the PDF is on that paper and has a name of its own, since its
 pages differ; with DRAFT=1 it is the result of one pass of LaTeX, and goes beside the good one.
@@ -61,10 +61,19 @@ def pdf() -> str:
     return name
 
 
+def epub() -> str:
+    """Make the EPUB; the name of its file."""
+    sphinx("epub")
+    (BUILD / "epub" / "no-magic.epub").replace(BUILD / "no-magic.epub")
+    return "no-magic.epub"
+
+
 def main() -> None:
     with locked():
         if sys.argv[1] == "pdf":
             made = pdf()
+        elif sys.argv[1] == "epub":
+            made = epub()
         else:
             sphinx("html")
             made = "html/index.html"

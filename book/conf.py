@@ -1,4 +1,4 @@
-"""How Sphinx makes HTML and PDF of the book."""
+"""How Sphinx makes HTML, PDF and EPUB of the book."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from book import edition  # noqa: E402
-from book.theme import html  # noqa: E402
+from book.theme import epub, html  # noqa: E402
 from book.theme.latex import SETTINGS  # noqa: E402
 
 project = "No Magic"
@@ -33,6 +33,7 @@ extensions = [
     "book.extensions.references",
     "book.extensions.cited",
     "book.extensions.citing",
+    "book.extensions.colophon",
 ]
 exclude_patterns = ["theme", "figures", "extensions", "back/solutions"]
 nitpicky = True
@@ -52,3 +53,7 @@ globals().update(html.SETTINGS)
 # --- PDF (the settings are with the design, in book/theme/latex.py)
 extensions.append("book.theme.latex")
 globals().update(SETTINGS)
+
+# --- EPUB (the settings are in book/theme/epub.py, the look in book/theme/reader)
+extensions.append("book.theme.epub")
+globals().update(epub.SETTINGS)

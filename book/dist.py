@@ -25,10 +25,8 @@ def contents(root: Path) -> dict[str, bytes]:
     name = f"{pdf.NAME}-{version}"
     files = {f"{name}.pdf": made / f"{pdf.NAME}.pdf"}
     files[f"{name}-letter.pdf"] = made / f"{pdf.NAME}-letter.pdf"
+    files[f"{name}.epub"] = made / f"{pdf.NAME}.epub"
     files |= {f"{name}-{path.name}": path for path in (made / "chapters").glob("*.pdf")}
-    epub = made / f"{pdf.NAME}.epub"
-    if epub.exists():
-        files[f"{name}.epub"] = epub
     for path in files.values():
         if not path.exists():
             raise BookError(f"{path.relative_to(root)} is missing; `make dist` makes it.")

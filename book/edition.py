@@ -4,6 +4,7 @@
 names an address, and without it nothing pretends to have one.
 """
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -89,3 +90,10 @@ def _day(value: object) -> date:
     if not isinstance(value, date):
         raise ValueError(f"date-released must be a day such as 2026-11-22, not {value!r}")
     return value
+
+
+def commit(root: Path) -> str:
+    """The commit that is checked out, marked if a file of it was changed; "" without a history."""
+    git = ["git", "-C", str(root), "describe", "--always", "--abbrev=10", "--dirty=, changed"]
+    done = subprocess.run(git, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""

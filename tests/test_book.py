@@ -128,7 +128,31 @@ def test_every_entry_of_the_bibliography_says_where_it_is_cited(
     assert len(re.findall(r"Cited\s+on\s+[ivx\d]", pdf_text)) == len(entries)
 
 
+def test_the_colophon_tells_of_every_run(pages: dict[Path, BeautifulSoup]) -> None:
+    records = [json.loads(p.read_text()) for p in (ROOT / "build" / "runs").glob("*/*.json")]
+    said = pages[HTML / "back" / "colophon.html"].get_text()
+    assert f"{len(SCRIPTS)} programs, and {len(records) - len(SCRIPTS)} experiments" in said
+    for word in {r["python"] for r in records} | {r["cpu"] for r in records}:
+        assert word in said
+
+
+def test_the_list_of_programs_gives_each_ones_time(pages: dict[Path, BeautifulSoup]) -> None:
+    rows = pages[HTML / "back" / "programs.html"].select("table tr")[1:]
+    listed = {row.td.get_text(strip=True): row.find_all("td")[2].get_text() for row in rows}
+    for path in SCRIPTS:
+        record = ROOT / "build" / "runs" / path.parent.name / f"{path.stem}.json"
+        seconds = json.loads(record.read_text("utf-8"))["user_seconds"]
+        assert float(listed[path.stem]) == pytest.approx(seconds, abs=0.51)
+
+
 # --- PDF
+def test_the_index_has_each_entry_once() -> None:
+    lines = (ROOT / "build" / "latex" / "no-magic.ind").read_text("utf-8").split("\n")
+    entries = [line.partition(r", \hyper")[0] for line in lines if line.startswith(r"  \item ")]
+    assert entries and len(entries) == len(set(entries))
+    assert not [entry for entry in entries if "sphinxhyphen {}" in entry]
+
+
 def test_fonts_are_embedded() -> None:
     bare = set()
     with pikepdf.open(PDF) as pdf:

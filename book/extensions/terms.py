@@ -14,7 +14,6 @@ from sphinx.application import Sphinx
 from sphinx.domains import Domain
 from sphinx.environment import BuildEnvironment
 from sphinx.roles import XRefRole
-from sphinx.util.nodes import process_index_entry
 from sphinx.util.typing import ExtensionMetadata
 
 from book import path
@@ -53,7 +52,7 @@ class Term(XRefRole):
         used = env.get_domain("terms").data["used"].setdefault(env.docname, {})
         used.setdefault(term.lower(), self.lineno)
         anchor = f"term-use-{env.new_serialno('term')}"
-        index = addnodes.index(entries=process_index_entry(term, anchor))
+        index = addnodes.index(entries=[("single", term, anchor, "", None)])
         return [index, nodes.target("", "", ids=[anchor]), node], []
 
 

@@ -28,10 +28,15 @@ from pygments.token import (  # type: ignore[import-untyped]
 )
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.builders.latex.nodes import thebibliography
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.texescape import escape
 from sphinx.writers.latex import LaTeXTranslator
 
+from book import edition
+
 THEME = Path(__file__).resolve().parent
+ROOT = THEME.parent.parent
 PAPERS = {"a4": "a4paper", "letter": "letterpaper"}
 
 # What leaves no trace between paragraphs: margin notes, anchors, index entries, tables of contents,
@@ -42,12 +47,28 @@ NO_MARGIN = (*APART, nodes.Admonition)
 HANGING = (nodes.entry, nodes.list_item, nodes.definition, nodes.citation, nodes.footnote)
 
 SUBTITLE = "The algorithms behind modern AI, one readable file at a time"
-COPYRIGHT = r"""
-Every listing in this book is part of a program that runs, and every number was printed by one.
+PROMISE = (
+    "Every listing in this book is part of a program that runs; every number was printed by one."
+)
 
-Code and text are free under the MIT licence; data and fonts are under their own, which come with
-the sources. Set in Libertinus and M~PLUS Code Latin with LuaLaTeX.
-"""
+
+def tex(text: str) -> str:
+    return escape(text, "lualatex")
+
+
+def title_page() -> str:
+    """The back of the title page: what this edition is, in LaTeX, one paragraph each."""
+    this, commit = edition.read(ROOT), edition.commit(ROOT)
+    made = rf", made from commit \texttt{{{tex(commit)}}}" if commit else ""
+    paragraphs = [
+        f"Edition {tex(this.version)} of {this.date:%-d %B %Y}{made}.",
+        "Code and text are free under the MIT licence; data and fonts are under their own, which "
+        "come with the sources.",
+        rf"To cite the book: {tex(this.by)} ({this.date.year}). \emph{{{tex(this.title)}}}. "
+        f"Version {tex(this.version)}. The foot of each chapter's first page says how to cite it.",
+        PROMISE,
+    ]
+    return "\n\n".join(paragraphs)
 
 
 class PrintStyle(Style):  # type: ignore[misc]
@@ -118,7 +139,7 @@ SETTINGS: dict[str, Any] = {
         "preamble": "\\usepackage{nomagic}\n"
         rf"\renewcommand\nmsubtitle{{{SUBTITLE}}}"
         "\n"
-        rf"\renewcommand\nmcopyright{{{COPYRIGHT}}}",
+        rf"\renewcommand\nmcopyright{{{title_page()}}}",
     },
 }
 
@@ -234,6 +255,14 @@ class BookTranslator(LaTeXTranslator):
         elif parent is None or type(parent).__name__.startswith(("exercise", "solution")):
             self.body.append(r"\nmlink" + shown)
 
+    def visit_index(self, node: Element) -> None:
+        """Write hyphens as they are: makeindex takes an entry spelled in two ways for two."""
+        at = len(self.body)
+        try:
+            super().visit_index(node)
+        finally:  # it raises SkipNode
+            self.body[at:] = [text.replace(r"\sphinxhyphen{}", "-") for text in self.body[at:]]
+
     # --- Boxes
 
     def visit_block_quote(self, node: Element) -> None:
@@ -312,6 +341,21 @@ class ChaptersLast(SphinxPostTransform):
             opener += [nodes.raw("", f"\n\n{names}\n", format="latex"), *chapters]
 
 
+class BibliographyStays(SphinxPostTransform):
+    """Sphinx gathers all entries at the end of the book: put them back into their document."""
+
+    default_priority = 760  # after Sphinx's own
+    formats = ("latex",)
+
+    def run(self, **kwargs: Any) -> None:
+        gathered = [child for child in self.document if isinstance(child, thebibliography)]
+        for entries in gathered:
+            for file in self.document.findall(addnodes.start_of_file):
+                if file["docname"] == next(entries.findall(nodes.citation))["docname"]:
+                    self.document.remove(entries)
+                    file += entries
+
+
 def prepare(app: Sphinx) -> None:
     """Exercises get our environments, whatever order the extensions were loaded in."""
     if app.builder.name != "latex":
@@ -329,5 +373,6 @@ def prepare(app: Sphinx) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.set_translator("latex", BookTranslator)
     app.add_post_transform(ChaptersLast)
+    app.add_post_transform(BibliographyStays)
     app.connect("builder-inited", prepare)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -15,7 +15,8 @@ from recorder.plan import all_runs
 from tests.machine.workshop import ROOT, Workshop
 
 CFF = "title: Small\nauthors: [{name: We}]\nversion: 1.2.0\ndate-released: 2026-03-04\n"
-MADE = ("no-magic.pdf", "no-magic-letter.pdf", "chapters/one.pdf", "html/01-tier/one.html")
+MADE = ("no-magic.pdf", "no-magic-letter.pdf", "no-magic.epub", "html/01-tier/one.html")
+CHAPTER = "chapters/one.pdf"
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def made(recorded: Workshop, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recorded book of which everything was made."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     recorded.write("CITATION.cff", CFF)
-    for name in MADE:
+    for name in (*MADE, CHAPTER):
         recorded.write(f"build/{name}", name)
     recorded.write("build/html/.buildinfo", "for the next build")
     return recorded.root
@@ -41,15 +42,11 @@ def test_every_file_bears_the_version_and_has_its_sum(made: Path) -> None:
         "no-magic-1.2.0-letter.pdf",
         "no-magic-1.2.0-one.pdf",
         "no-magic-1.2.0-runs.zip",
+        "no-magic-1.2.0.epub",
         "no-magic-1.2.0.pdf",
     ]
     assert sums == "".join(f"{sha256(files[name])}  {name}\n" for name in sorted(files))
     assert files["no-magic-1.2.0-letter.pdf"] == b"no-magic-letter.pdf"
-
-
-def test_an_epub_goes_along_when_there_is_one(made: Path) -> None:
-    (made / "build/no-magic.epub").write_bytes(b"epub")
-    assert released(made)["no-magic-1.2.0.epub"] == b"epub"
 
 
 def test_the_same_bytes_whenever_it_is_gathered(made: Path) -> None:
@@ -74,7 +71,7 @@ def test_the_runs_can_be_taken_in_again(made: Path) -> None:
     assert released(made)[archive.name] == archive.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["no-magic.pdf", "no-magic-letter.pdf", "html/01-tier/one.html"])
+@pytest.mark.parametrize("name", MADE)
 def test_what_is_not_made_is_named_and_nothing_is_lost(
     made: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
