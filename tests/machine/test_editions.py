@@ -123,6 +123,18 @@ def test_what_is_changed_after_it_is_run_again(
     assert sorted(elsewhere.ran()) == again
 
 
+def test_a_run_made_here_since_is_no_editions(
+    contents: Contents, elsewhere: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken(elsewhere, contents)
+    elsewhere.script("one", READS + "#")
+    assert elsewhere.record() == []
+    here = records.inputs
+    monkeypatch.setattr(records, "inputs", lambda run: {**here(run), "python": "3.99"})
+    assert elsewhere.record() == []
+    assert sorted(elsewhere.ran()) == ["one", "one--more"]
+
+
 def test_the_command_takes_an_archive_in_and_runs_nothing(
     contents: Contents, recorded: Workshop
 ) -> None:
