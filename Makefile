@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book runs figures html pdf epub check test bench lock readmes clean setup setup-test
+.PHONY: help book runs figures html pdf epub dist check test bench lock readmes clean setup setup-test
 
 help:  ## name every target
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -15,8 +15,8 @@ book: setup  ## everything: run the scripts, draw the figures, make HTML, PDF an
 	@$(MAKE) --no-print-directory html
 	@$(MAKE) --no-print-directory epub
 
-runs: setup  ## run every script whose transcript is missing or stale (FRESH=1: without the cache)
-	@$(RUN) -m recorder
+runs: setup  ## run what is missing or stale (FRESH=1: without the cache; FROM=archive: an edition's)
+	@$(RUN) -m recorder $(if $(FROM),--from "$(FROM)")
 
 figures: runs  ## draw the figures of the transcripts that changed
 	@$(RUN) -m book.path
@@ -31,6 +31,14 @@ pdf: figures  ## build/no-magic.pdf and a PDF a chapter (PAPER=letter; DRAFT=1: 
 
 epub: figures  ## build/no-magic.epub (needs no TeX)
 	@$(RUN) -m book.build epub
+
+dist: setup  ## build/dist/: all files of an edition, named with its version, and their SHA256SUMS
+	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=letter
+	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=a4
+	@touch build/.html-unfinished build/.epub-unfinished  # begun anew: no trace of earlier builds
+	@$(MAKE) --no-print-directory html
+	@$(MAKE) --no-print-directory epub
+	@$(RUN) -m book.dist
 
 check: setup-test  ## style, types and house rules, in seconds
 	@.venv/bin/ruff check .

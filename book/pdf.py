@@ -129,7 +129,10 @@ def failure(log: str, tex: str) -> str:
             spot = re.search(r"^l\.(\d+)", "\n".join(lines[index : index + 30]), re.MULTILINE)
             number = int(match[2] or (spot[1] if spot else 0))
             return f"{source.place(number)}: LaTeX stopped\n{context}"
-    return "LaTeX stopped without saying why; its log is build/latex/no-magic.log"
+    return (
+        "LaTeX stopped without saying why; its log is build/latex/no-magic.log, or that of the "
+        "paper's own folder, and latexmk.log beside it has what latexmk said"
+    )
 
 
 def epoch() -> str:
@@ -156,11 +159,14 @@ def typeset(folder: Path, time: str, draft: bool = False) -> bool:
     if not draft:
         command = ["latexmk", "-norc", "-lualatex", "-silent", "-latexoption=--no-shell-escape"]
         command += ["-e", "$makeindex = 'makeindex -q -s python.ist %O -o %D %S'"]
+        command += ["-e", "$max_repeat = 9"]  # Letter took five once, which is latexmk's limit
     command += ["-interaction=nonstopmode", "-halt-on-error", "-file-line-error", f"{NAME}.tex"]
     settings = {"SOURCE_DATE_EPOCH": time, "FORCE_SOURCE_DATE": "1", "TZ": "UTC"}
     settings |= {"max_print_line": "10000", "error_line": "254", "half_error_line": "238"}
-    silent: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True}
-    done = subprocess.run(command, cwd=folder, env=os.environ | settings, **silent).returncode == 0
+    with (folder / "latexmk.log").open("wb") as log:
+        silent: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+        run = subprocess.run(command, cwd=folder, env=os.environ | settings, **silent)
+    done = run.returncode == 0
     if done:
         unfinished.unlink()
     return done

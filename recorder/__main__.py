@@ -32,10 +32,19 @@ def main(arguments: Sequence[str], root: Path = ROOT, limits: Limits = LIMITS) -
         metavar="TIER/NAME",
         help="only this script and its experiments, such as 01-foundations/microgpt",
     )
-    names = parser.parse_args(arguments).names
+    parser.add_argument(
+        "--from",
+        dest="archive",
+        type=Path,
+        help="first take in the runs of an edition, from its archive no-magic-*-runs.zip",
+    )
+    given = parser.parse_args(arguments)
     cache = Cache(user_folder(), reading=os.environ.get("FRESH") != "1")
+    recorder = Recorder(root, cache, Progress(Console()), limits)
     try:
-        failures = Recorder(root, cache, Progress(Console()), limits).bring_up_to_date(names)
+        if given.archive:
+            recorder.take_in(given.archive)
+        failures = recorder.bring_up_to_date(given.names)
     except BookError as error:
         return _fail(str(error))
     except OSError as error:

@@ -1,8 +1,7 @@
 """The JSON record beside each transcript: what went in, what it cost, what it vouches for.
 
-Keys: script, script_sha256, experiment, set (new values of constants), data (path -> SHA-256 of
-each data file opened), guard, python, implementation, platform, machine, cpu, user_seconds,
-peak_memory (bytes), exit_status, date (ISO 8601, UTC), transcript_sha256, output_bytes.
+Of the keys, set has new values of constants, data the SHA-256 of each data file opened by its path,
+peak_memory is in bytes, and date is ISO 8601 in UTC.
 """
 
 import json
@@ -19,6 +18,14 @@ from recorder.data import sha256
 from recorder.plan import Run
 
 Record = dict[str, Any]
+
+KEYS = (
+    "script", "script_sha256", "experiment", "set", "data", "guard", "python", "implementation",
+    "platform", "machine", "cpu", "user_seconds", "peak_memory", "exit_status", "date",
+    "transcript_sha256", "output_bytes",
+)  # fmt: skip
+MACHINE = ("guard", "python", "implementation", "platform")  # of a run's inputs, not the book's own
+EDITION = "edition.json"  # in build/runs: the runs that an edition's archive gave
 
 
 def inputs(run: Run) -> Record:
@@ -64,12 +71,21 @@ def vouches(record: Record, given: Record, sums: dict[str, str], printed: bytes)
 
 
 def is_fresh(run: Run, sums: dict[str, str]) -> bool:
-    """Whether the transcript of `run` is what running it now would give."""
+    """Whether the transcript of `run` is what running it now would give, or an edition's."""
     try:
         printed = run.transcript.read_bytes()
     except OSError:
         return False
-    return vouches(last(run), inputs(run), sums, printed)
+    given = inputs(run)
+    if _of_edition(run):
+        given = {key: value for key, value in given.items() if key not in MACHINE}
+    return vouches(last(run), given, sums, printed)
+
+
+def _of_edition(run: Run) -> bool:
+    """Whether the record of `run` is the one that an edition's archive gave."""
+    taken = read_json(run.root / "build" / "runs" / EDITION).get("records", {})
+    return run.record.exists() and taken.get(run.label) == sha256(run.record.read_bytes())
 
 
 def last(run: Run) -> Record:

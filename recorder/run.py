@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder import data, records
+from recorder import data, editions, records
 from recorder.cache import Cache
 from recorder.child import LIMITS, Child, Limits, Outcome
 from recorder.failure import Failure, why_failed
@@ -47,6 +47,13 @@ class Recorder:
                 f"{len(todo)} to do."
             )
             return self._run_all(todo, sums)
+
+    def take_in(self, archive: Path) -> None:
+        """Have an edition's runs in the place of our own. Raises BookError if they do not fit."""
+        with self._alone():
+            book = all_runs(self.root)
+            version = editions.take_in(self.root, book, archive)
+            self.progress.say(f"Runs: took in the {len(book)} of edition {version}.")
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
