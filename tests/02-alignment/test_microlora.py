@@ -81,7 +81,9 @@ def test_adapted_product_by_differences(script, rank):
         x, w, a, b = nodes
         out = script.adapted(x, w, (a, b))
         total = sum(
-            p * q for r, s in zip(weights, out.value, strict=True) for p, q in zip(r, s, strict=True)
+            p * q
+            for r, s in zip(weights, out.value, strict=True)
+            for p, q in zip(r, s, strict=True)
         )
         return nodes, script.record([[total]], lambda grad: out.receive(weights))
 
@@ -230,10 +232,15 @@ def test_the_pencil_example(script, monkeypatch):
     y.grad = [[0.0, -1.0]]
     script.TAPE.pop()[1](y.grad)
     assert b.grad == [[0], [-3]] and a.grad == [[0, 0]]
+    a.grad = None
     b.value = [[0.0], [1.0]]
     assert script.melt(w, (a, b)) == [[1, 0], [1, 2]]
+    b.grad = None
     assert script.adapted(x, w, (a, b)).value == [[1, 5]]
-    script.TAPE.clear()
+    script.TAPE.pop()[1]([[0.0, -1.0]])  # the exercise goes one step further
+    assert a.grad == [[-1, -2]] and b.grad == [[0], [-3]]
+    a.value, b.value = [[4 / 3, 5 / 3]], [[0.0], [2.0]]
+    assert np.allclose(script.melt(w, (a, b)), [[1, 0], [8 / 3, 13 / 3]])
 
 
 @settings(max_examples=15, deadline=None)
@@ -259,7 +266,6 @@ def test_counts_are_a_distribution(small, monkeypatch):
         symbols = "abcde"
         train, held_out = [([4, 0, 0, 4], 1)], [([4, 0, 4], 1)]
 
-    p0 = (2 + 2 / 7) / 5, (1 + 2 / 7) / 5
     p0 = [(2 + 2 / 5) / 5, (1 + 2 / 5) / 5]
     first = (1 + p0[0]) / 2
     second = (1 + 2 * p0[1]) / 4
@@ -273,7 +279,7 @@ def test_what_is_held_out_is_never_trained_on(script):
     everything = []
     for side in (old, new):
         train, held = ({tuple(ids) for ids, _ in part} for part in (side.train, side.held_out))
-        assert not train & held and len(held) == int(0.1 * (len(train) + len(held)))
+        assert not train & held and len(held) == int(script.HELD_OUT * (len(train) + len(held)))
         everything.append(train | held)
         assert all(len(ids) <= side.longest for ids in everything[-1])
     assert not everything[0] & everything[1]
