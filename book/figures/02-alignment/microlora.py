@@ -16,7 +16,7 @@ def _row(run, name):
 
 def thin(run):
     """A frozen matrix and the pair beside it, drawn to scale at rank 1, and what melting does."""
-    figure, ax = style.diagram(1.75)
+    figure, ax = style.diagram(1.95)
     side, thick = 0.8, 0.11
 
     def block(x, y, wide, high, text, color, fill):
@@ -29,10 +29,10 @@ def thin(run):
     block(1.3, top, side, side, "$W$", style.GREY, style.GROUND)
     ax.text(1.3, top + 0.48, "frozen", ha="center", va="bottom", size=style.SMALL,
             color=style.GREY)  # fmt: skip
-    block(0.95, low, side, thick, "", style.RUST, style.SERIES[4])
+    block(0.95, low, side, thick, "", style.RUST, style.PAPER)
     ax.text(0.95, low - 0.19, "$A$", ha="center", va="center", color=style.RUST)
     ax.text(1.55, low + 0.1, "$z$", ha="center", va="bottom", size=style.SMALL)
-    block(1.95, low, thick, side * 0.62, "", style.RUST, style.SERIES[4])
+    block(1.95, low, thick, side * 0.62, "", style.RUST, style.PAPER)
     ax.text(2.13, low - 0.19, "$B$", ha="center", va="center", color=style.RUST)
     plus = style.box(ax, 2.75, 0.78, "+", 0.24, 0.24, ec=style.ACCENT)
     style.arrow(ax, (0.28, 0.86), (0.88, top), color=style.ACCENT)
@@ -44,9 +44,9 @@ def thin(run):
     end = style.box(ax, 3.2, 0.78, "$y$", 0.24, 0.24, ec=style.HAIRLINE)
     style.arrow(ax, plus, end, color=style.ACCENT)
     left = 4.05
-    block(left + 0.62, 0.86, side, side, r"$W + \frac{\alpha}{r} BA$", style.INK, style.SERIES[4])
+    block(left + 0.62, 0.9, side, side, r"$W\!+\!\frac{\alpha}{r} BA$", style.INK, style.GROUND)
     ax.text(left - 0.42, 0.86, "or", ha="center", va="center", color=style.GREY)
-    ax.text(left + 0.62, 0.3, "melted:\nno second path", ha="center", va="center",
+    ax.text(left + 0.62, 0.28, "melted:\nno second path", ha="center", va="center",
             size=style.SMALL, color=style.GREY)  # fmt: skip
     return figure
 
@@ -54,7 +54,7 @@ def thin(run):
 def price(run):
     """Left, loss on the new names against trained numbers; right, the old loss beside the new."""
     loras = [(f"LoRA, rank {r}", f"r = {r}") for r in (1, 2, 4)]
-    fulls = [(f"full, rate {r}", r) for r in ("0.003", "0.01", "0.03")]
+    fulls = [(f"full, rate {r}", f"full, {r}") for r in ("0.003", "0.01", "0.03")]
     figure = Figure(figsize=(style.WIDTH, 2.9))
     left, right = figure.subplots(1, 2)
     counts = min(run.rows(r"^counts, \d letters back \| new (\S+)$"))
@@ -92,7 +92,7 @@ def price(run):
     for row, name, mark, color, shift, ha in (
         (early, "full, stopped early", "D", style.INK, (5, -9), "center"),
         (base[1:], "base", "^", style.GREY, (0, 6), "right"),
-        (head[1:], "head only", "s", style.RUST, (5, 4), "left"),
+        (head[1:], "head only", "s", style.RUST, (-2, 7), "left"),
     ):
         right.plot([row[0]], [row[1]], marker=mark, color=color, linestyle="none", markersize=4.5)
         right.annotate(name, row, shift, textcoords="offset points", color=color, ha=ha,
@@ -124,7 +124,7 @@ def directions(run):
     right.plot([r for r, _ in cuts], [loss for _, loss in cuts], marker="o", color=style.ACCENT)
     right.axhline(full, color=style.INK, linewidth=0.9, linestyle=style.DASHES[1])
     right.annotate("uncut", (4, full), (0, -3), textcoords="offset points", ha="right", va="top")
-    right.set(xlabel="rank that the update is cut to", ylabel="loss on new names",
+    right.set(xlabel="cut to rank", ylabel="loss on new names",
               ylim=(min(full, *(loss for _, loss in cuts)) - 0.015, None))  # fmt: skip
     right.set_xticks([r for r, _ in cuts])
     return figure
