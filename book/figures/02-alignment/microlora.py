@@ -79,18 +79,19 @@ def price(run):
     left.set_xticks([200, 500, 1000, 3000], ["200", "500", "1,000", "3,000"])
     left.minorticks_off()
     for names, mark, color, line, side in (
-        (loras, "o", style.ACCENT, "-", 6),
+        (loras, "o", style.ACCENT, "-", 8),
         (fulls, "D", style.INK, style.DASHES[1], 6),
     ):
         rows = [_row(run, name) for name, _ in names]
         right.plot([r[1] for r in rows], [r[2] for r in rows], marker=mark, color=color,
                    linestyle=line, linewidth=0.8)  # fmt: skip
         for (_, text), row in zip(names, rows, strict=True):
-            right.annotate(text, row[1:], (side, 1), textcoords="offset points", color=color,
-                           size=style.SMALL)  # fmt: skip
+            below = text == "full, 0.003"
+            right.annotate(text, row[1:], (-4 if below else side, -11 if below else 2),
+                           textcoords="offset points", color=color, size=style.SMALL)  # fmt: skip
     early = run.rows(ROW.format(r"full, 0\.003, \d+ steps"))[0][1:]
     for row, name, mark, color, shift, ha in (
-        (early, "full, stopped early", "D", style.INK, (5, -9), "center"),
+        (early, "full, stopped early", "D", style.INK, (7, -4), "left"),
         (base[1:], "base", "^", style.GREY, (0, 6), "right"),
         (head[1:], "head only", "s", style.RUST, (-2, 7), "left"),
     ):
