@@ -25,6 +25,7 @@ from math import comb, exp, log, log1p, sqrt
 from operator import add, mul
 from pathlib import Path
 from statistics import fmean
+from textwrap import shorten
 
 # === Settings ===
 SEED = 1
@@ -457,9 +458,9 @@ def best_of(n, ranked):
     return share, kl
 
 
-# === Main ===
+# === Before any preference ===
 def prepare(task):
-    """The two judges, and a reference that has seen no label."""
+    """Two judges, and a reference that has seen no label."""
     judges = []
     for who, names in (("judge", task.for_judge), ("proxy", task.for_pairs)):
         judges.append(learn_judge(names))
@@ -474,11 +475,12 @@ def prepare(task):
     descend(reference, random.sample(names, PRETRAIN), BATCH, imitate, RATE)
     loss = imitate(reference, [ids for ids, _ in task.held_out]).value[0][0]
     TAPE.clear()
-    print(f"reference of {size:,} numbers | held-out {loss:.3f} nats a symbol,"
-          f" guessing evenly {log(len(task.symbols)):.3f}")
+    print(f"reference of {size:,} numbers | held-out {loss:.3f} nats a "
+          f"symbol, evenly {log(len(task.symbols)):.3f}")
     return judges, reference
 
 
+# === Main ===
 def main():
     random.seed(SEED)
     task = Names()
@@ -508,8 +510,9 @@ def main():
                                        imitate, TUNE_RATE))
     bench.row("real, girls'", [ids for ids, girl in task.held_out if girl])
     for name, names in shown.items():
-        print(f"{name:12} | " + " ".join("".join(
-            task.symbols[i] for i in ids[1:-1]) for ids in names[:8]))
+        some = " ".join("".join(task.symbols[i] for i in ids[1:-1])
+                        for ids in names[:9])
+        print(f"{name:12} | " + shorten(some, 64, placeholder=""))
     for n in BEST_OF:
         (share, kl), (own, _) = (best_of(n, sorted(
             (score(who, ids), score(judge, ids) > 0, exp(chance))

@@ -140,14 +140,18 @@ def test_probabilities_of_all_names_sum_to_one(script, model):
     prefixes, ended = [[0]], 0.0
     for _ in range(3):
         longer = [[*ids, s] for ids in prefixes for s in range(5)]
-        ended += sum(exp(v) for v in script.log_probabilities(model, [i for i in longer if not i[-1]]))
+        ended += sum(
+            exp(v) for v in script.log_probabilities(model, [i for i in longer if not i[-1]])
+        )
         prefixes = [ids for ids in longer if ids[-1]]
     open_ended = sum(exp(v) for v in script.log_probabilities(model, prefixes))
     assert ended + open_ended == pytest.approx(1)
 
 
 def test_at_the_reference_the_loss_is_log_two(script, model):
-    margins = [a - b for a, b in zip(*(script.log_probabilities(model, s) for s in SIDES), strict=True)]
+    margins = [
+        a - b for a, b in zip(*(script.log_probabilities(model, s) for s in SIDES), strict=True)
+    ]
     for beta in (0.1, 10):
         loss = script.preference_loss(
             *([script.log_probability(model, ids) for ids in side] for side in SIDES), margins, beta
@@ -165,7 +169,7 @@ def test_dpo_widens_the_gap_and_spares_the_reference(script, model):
         tuned = script.dpo(model, list(zip(*SIDES, margins, strict=True)) * 20, beta)
         won, lost = (script.log_probabilities(tuned, side) for side in SIDES)
         gaps.append(sum(w - b - m for w, b, m in zip(won, lost, margins, strict=True)))
-    assert 0 < gaps[0] and all(a < b for a, b in pairwise(gaps))
+    assert gaps[0] > 0 and all(a < b for a, b in pairwise(gaps))
     assert kept == [node.value for node in model.parameters]
 
 
@@ -218,13 +222,10 @@ def test_best_of_n_is_the_mean_over_all_sets(script, n):
 
 @pytest.mark.parametrize("n", [2, 4, 16])
 def test_kl_of_best_of_n(script, n):
-    """Rare names meet the bound; common ones stay below it."""
+    """Rare names meet the bound."""
     rare = [(i, True, 1e-9) for i in range(4000)]
     bound = log(n) - (n - 1) / n
     assert script.best_of(n, rare)[1] == pytest.approx(bound, abs=0.01)
-    common = [(i, True, 0.05) for i in range(20)]
-    exact = sum(((i + 1) / 20) ** n - (i / 20) ** n for i in range(20))
-    assert exact == pytest.approx(1)
 
 
 def test_parts_share_no_name(script, task):

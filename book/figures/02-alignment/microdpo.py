@@ -5,7 +5,10 @@ from matplotlib.ticker import NullFormatter
 
 from book.figures import style
 
-ROW = r"^{} +([\d.]+) +\| +([\d.]+) +([\d.]+) \| +([-+][\d.]+) +([-+][\d.]+) [\d.]+ \| +[\d.]+ +([\d.]+) "
+ROW = (
+    r"^{} +([\d.]+) +\| +([\d.]+) +([\d.]+) \| "
+    r"+([-+][\d.]+) +([-+][\d.]+) [\d.]+ \| +[\d.]+ +([\d.]+) "
+)
 REAL = r"^real, girls' +\| +([\d.]+) .* ([\d.]+) +[\d.]+$"
 
 
@@ -62,7 +65,11 @@ def frontier(run):
             color=style.SERIES[3], marker=style.MARKERS[3], markersize=5)  # fmt: skip
     real = run.rows(REAL)[0][0]
     ax.axhline(real, color=style.GREY, linewidth=0.9, linestyle=style.DASHES[2])
-    ax.set(xlabel="KL to the reference (nats a name)", ylabel="judged a girl's", xlim=(-0.05, None))
+    ax.set(
+        xlabel="KL to the reference (nats a name)",
+        ylabel="judged a girl's",
+        xlim=(-0.05, 1.08 * rows[-1][0]),
+    )
     ax.set_ylim(None, 1.02)
     ax.legend(loc="lower right")
     return figure
