@@ -15,6 +15,7 @@ REAL = r"^real, girls' +\| +([\d.]+) .* ([\d.]+) +[\d.]+$"
 def tilt(run):
     """The example for pencil and paper: a reference, and the best policies for two betas."""
     figure = Figure(figsize=(style.WIDTH, 1.9))
+    figure.get_layout_engine().set(wspace=0.12)
     groups = (
         ("reference", ("1/2", "1/4", "1/4")),
         ("$\\beta = 1$", ("1/4", "1/4", "1/2")),
