@@ -1,0 +1,525 @@
+"""microdpo: a language model learns what is preferred, from pairs alone.
+
+Claim: with no reward model and no sampling, a loss on pairs moves a policy
+towards what was chosen, and beta holds the leash: the smaller it is, the
+further the policy goes, until it pleases the judge more than real names do.
+
+Left out: prompts, people, and a transformer, which names do not need. A pair
+prefers a name given mostly to girls to one given mostly to boys, as births
+in the United States have it.
+
+Rafailov et al., "Direct Preference Optimization" (2023). The run shows what
+each policy pays, KL per name, and what it gets: names like girls' to a judge
+who learnt from others. Beside it: fine-tuning on the chosen, DPO without its
+reference, the best of n.
+"""
+
+# === Imports ===
+import csv
+import random
+import sys
+from collections import Counter
+from copy import deepcopy
+from hashlib import sha256
+from math import comb, exp, log, log1p, sqrt
+from operator import add, mul
+from pathlib import Path
+from statistics import fmean
+from textwrap import shorten
+
+# === Settings ===
+SEED = 1
+HELD_OUT = 800  # names that neither the policies nor the judge learn from
+PRETRAIN = 6_000  # names that the reference sees, once each
+BATCH = 8  # names a step: pairs come four at a time
+RATE = 0.03  # of pretraining, as in microgpt
+PAIRS = 800  # to learn from, each seen once
+TUNE_RATE = 0.005  # a fifth: a tuned policy has something to lose
+BETAS = [10, 3, 1, 0.3, 0.1]
+UNHELD = [10, 0.1]  # betas of the knock-out, DPO without a reference
+SWAPPED = 0.0  # share of the pairs whose order is wrong
+SAMPLES = 500  # a share near one half is then known to 3 per cent
+BEST_OF = [2, 4, 16]
+MEASURED = 150  # held-out pairs behind a row of the table
+LETTERS = 4  # of the longest piece that the judge looks at
+WINDOW = 4  # symbols that the network looks back
+HIDDEN = 48  # numbers between them and the next one
+
+# === Data ===
+FILE = Path(__file__).resolve().parent.parent / "data" / "names.csv"
+HASH = "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"
+END = "."  # before the first letter and after the last; its id is 0
+
+
+class Names:
+    """Names as ids, with whether more girls than boys were given them."""
+
+    def __init__(self):
+        packed = FILE.read_bytes() if FILE.is_file() else b""
+        if sha256(packed).hexdigest() != HASH:
+            sys.exit(f"{FILE.name} is missing or altered: it belongs in "
+                     f"{FILE.parent}, with the SHA-256 {HASH}")
+        rows = list(csv.DictReader(packed.decode("ascii").split()))
+        self.symbols = sorted({END, *"".join(row["name"] for row in rows)})
+        self.longest = max(len(row["name"]) for row in rows) + 2
+        names = [([self.symbols.index(s) for s in END + row["name"] + END],
+                  int(row["girls"]) > int(row["boys"])) for row in rows]
+        random.shuffle(names)
+        self.held_out, self.train = names[:HELD_OUT], names[HELD_OUT:]
+        # a judge who knew the names of the pairs would share their accidents
+        half = len(self.train) // 2
+        self.for_pairs, self.for_judge = self.train[:half], self.train[half:]
+
+
+# === Prefer girls' names to boys' ===
+def pair(names):
+    """[(chosen, rejected)], both in the order they come.
+
+    pair([([1], True), ([2], True), ([3], False)]) -> [([1], [3])]
+    """
+    return list(zip(*([ids for ids, girl in names if girl is label]
+                      for label in (True, False))))
+
+
+# --- Judge a name by its pieces ---
+def pieces(ids):
+    """pieces([0, 5]) -> [(0,), (5,), (0, 5)]"""
+    return [tuple(ids[i:i + n]) for n in range(1, LETTERS + 1)
+            for i in range(len(ids) - n + 1)]
+
+
+def learn_judge(names):
+    """Naive Bayes: log P(piece | girls) - log P(piece | boys) for each."""
+    girls, boys = (Counter(piece for ids, girl in names if girl is label
+                           for piece in pieces(ids))
+                   for label in (True, False))
+    kinds = girls | boys
+    even = log((boys.total() + len(kinds)) / (girls.total() + len(kinds)))
+    # one more of each, or a piece seen once would settle the case
+    return {piece: even + log((girls[piece] + 1) / (boys[piece] + 1))
+            for piece in kinds}
+
+
+def score(judge, ids):
+    """Above 0: a girl's name. The pieces vote as if independent."""
+    return sum(judge.get(piece, 0.0) for piece in pieces(ids))
+
+
+# === The tape ===
+TAPE = []  # every operation of the forward pass, in the order it ran
+
+
+class Node:
+    """A matrix and the gradient of the loss with respect to it.
+
+    Both are lists of rows of the same shape; `grad` is None until something
+    flows back. Rows are never changed in place, so nodes may share them.
+    """
+
+    __slots__ = ("value", "grad")
+
+    def __init__(self, value):
+        self.value, self.grad = value, None
+
+    def receive(self, rows):
+        """Add `rows` to the gradient: one value used twice gets both parts."""
+        if self.grad is None:
+            self.grad = rows
+        else:
+            self.grad = [list(map(add, a, b)) for a, b in zip(self.grad, rows)]
+
+
+def record(value, pull):
+    """Put one operation on the tape; `pull` takes the output's gradient."""
+    out = Node(value)
+    TAPE.append((out, pull))
+    return out
+
+
+def backward(loss):
+    """Run the tape in reverse from a 1 x 1 loss, and leave it empty.
+
+    In reverse order each node has the whole of its gradient before it is
+    pulled. Popping frees each closure at once: no graph stays behind for
+    the cyclic garbage collector.
+    """
+    loss.grad = [[1.0]]
+    while TAPE:
+        out, pull = TAPE.pop()
+        if out.grad is not None:  # else the loss does not depend on it
+            pull(out.grad)
+
+
+# --- Multiply by a transposed matrix ---
+def product(a, b):
+    """A B^T of two lists of rows.
+
+    product([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]
+    """
+    return [[sum(map(mul, row, col)) for col in b] for row in a]
+
+
+def transpose(a):
+    """transpose([[1, 2], [3, 4]]) -> [(1, 3), (2, 4)]"""
+    return list(zip(*a))
+
+
+def times(a, b):
+    """C = A B^T: [n][k] and [m][k] give [n][m].
+
+    Rows against rows, because Python reads a row without copying it.
+    dA = dC B and dB = dC^T A, both written as a product of rows again.
+    """
+    def pull(grad):
+        a.receive(product(grad, transpose(b.value)))
+        b.receive(product(transpose(grad), transpose(a.value)))
+
+    return record(product(a.value, b.value), pull)
+
+
+# --- Add ---
+def plus(a, b):
+    """A + B, the same shape; the gradient passes to both unchanged."""
+    def pull(grad):
+        a.receive(grad)
+        b.receive(grad)
+
+    return record([list(map(add, x, y)) for x, y in zip(a.value, b.value)],
+                  pull)
+
+
+# --- Cut below zero ---
+def relu(a):
+    """max(A, 0); the gradient passes where the value did."""
+    out = [[v if v > 0.0 else 0.0 for v in row] for row in a.value]
+
+    def pull(grad):
+        a.receive([[g if v else 0.0 for g, v in zip(grad_row, row)]
+                   for grad_row, row in zip(grad, out)])
+
+    return record(out, pull)
+
+
+# --- Score the predictions ---
+def softmax(row):
+    """softmax([0, 0]) -> [0.5, 0.5]"""
+    top = max(row)  # subtracting the maximum keeps exp() below overflow
+    exps = [exp(v - top) for v in row]
+    total = sum(exps)
+    return [e / total for e in exps]
+
+
+def cross_entropy(logits, targets):
+    """Mean of -log p(target) over the rows: [n][classes] -> [[loss]].
+
+    A target of None leaves its row out. dlogits = (p - onehot(target)) / n.
+    """
+    probabilities = [softmax(row) for row in logits.value]
+    counted = [(p, t) for p, t in zip(probabilities, targets) if t is not None]
+    loss = -sum(log(p[t]) for p, t in counted) / len(counted)
+
+    def pull(grad):
+        scale = grad[0][0] / len(counted)
+        rows = []
+        for p, target in zip(probabilities, targets):
+            row = [0.0 if target is None else scale * v for v in p]
+            if target is not None:
+                row[target] -= scale
+            rows.append(row)
+        logits.receive(rows)
+
+    return record([[loss]], pull)
+
+
+# === Pick rows ===
+def pick(table, chosen):
+    """Row chosen[i] of the table for every i: [rows][n] -> [chosen][n].
+
+    A row chosen twice gets both gradients, one never chosen gets zeros.
+    """
+    def pull(grad):
+        rows = [None] * len(table.value)
+        for i, row in zip(chosen, grad):
+            rows[i] = row if rows[i] is None else list(map(add, rows[i], row))
+        zeros = [0.0] * len(grad[0])
+        table.receive([zeros if row is None else row for row in rows])
+
+    return record([table.value[i] for i in chosen], pull)
+
+
+# === A policy over names ===
+def contexts(ids):
+    """The WINDOW symbols before each that follows the first mark.
+
+    contexts([0, 7, 9, 0]) -> [(0, 0, 0, 0), (0, 0, 0, 7), (0, 0, 7, 9)]
+    """
+    padded = [0] * (WINDOW - 1) + ids
+    return [tuple(padded[t:t + WINDOW]) for t in range(len(ids) - 1)]
+
+
+class Policy:
+    """Bengio's network: the next symbol from the WINDOW symbols before it.
+
+    On names attention gains little over so short a memory. And to DPO a
+    policy is whatever has log pi(y) and its gradient.
+    """
+
+    def __init__(self, symbols):
+        def matrix(spread):
+            return Node([[random.gauss(0, spread) for _ in range(HIDDEN)]
+                         for _ in range(symbols)])
+
+        # The first layer multiplies one-hot rows, so it looks rows up: table
+        # k has one for each symbol that may stand at place k of the window.
+        self.tables = [matrix(0.3) for _ in range(WINDOW)]
+        self.head = matrix(0.5 / sqrt(HIDDEN))
+        self.parameters = [*self.tables, self.head]
+
+    def logits(self, windows):
+        """Scores of what follows each: [windows][WINDOW] to [..][symbols]."""
+        first, *others = map(pick, self.tables, zip(*windows))
+        for rows in others:
+            first = plus(first, rows)
+        return times(relu(first), self.head)
+
+
+# === Adam ===
+class Adam:
+    """Kingma and Ba's optimizer: a step of its own size for every number.
+
+    m and v are running means of the gradient and of its square. Their
+    corrections for the start at zero are folded into one step size a call
+    (section 2 of the paper), so the inner loop has no division but one.
+    """
+
+    def __init__(self, parameters, beta1=0.9, beta2=0.99, epsilon=1e-8):
+        self.parameters = parameters
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.steps = 0
+        self.moments = [[([0.0] * len(row), [0.0] * len(row))
+                         for row in node.value] for node in parameters]
+
+    def step(self, learning_rate):
+        """Move every parameter against its gradient, then forget that."""
+        self.steps += 1
+        b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        rate = (learning_rate * sqrt(1 - b2 ** self.steps)
+                / (1 - b1 ** self.steps))
+        for node, moments in zip(self.parameters, self.moments):
+            if node.grad is None:
+                continue
+            for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
+                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
+                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                moments[i] = m, v
+                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
+                                 in zip(node.value[i], m, v)]
+            node.grad = None
+
+
+# === Score whole names ===
+def imitate(model, names):
+    """The loss of pretraining and fine-tuning: mean -log p of a symbol."""
+    targets = [t for ids in names for t in ids[1:]]
+    windows = [window for ids in names for window in contexts(ids)]
+    return cross_entropy(model.logits(windows), targets)
+
+
+def log_probability(model, ids):
+    """log pi(y), the sum over t of log p(y_t | y_<t): [[log pi]].
+
+    The mean loss of one name, times minus its number of symbols.
+    """
+    return times(imitate(model, [ids]), Node([[1.0 - len(ids)]]))
+
+
+def log_probabilities(model, names):
+    """The same for each name, as numbers that nothing flows back from."""
+    found = [log_probability(model, ids).value[0][0] for ids in names]
+    TAPE.clear()
+    return found
+
+
+# === Rank the chosen above the rejected ===
+def preference_loss(chosen, rejected, margins, beta):
+    """Mean over pairs of -log sigmoid(h): lists of [[log pi]] to [[loss]].
+
+    h = beta (log pi(w)/pi(l) - log ref(w)/ref(l)); the margins are the last
+    term. dlog pi(w) = -beta sigmoid(-h) / pairs, dlog pi(l) its opposite: a
+    pair that is ranked wrongly pulls hard, one ranked rightly lets go.
+    """
+    h = [beta * (won.value[0][0] - lost.value[0][0] - margin)
+         for won, lost, margin in zip(chosen, rejected, margins)]
+    # log(1 + exp(-h)), so written that exp() cannot overflow
+    losses = [max(-v, 0.0) + log1p(exp(-abs(v))) for v in h]
+
+    def pull(grad):
+        for won, lost, loss in zip(chosen, rejected, losses):
+            wrong = 1 - exp(-loss)  # sigmoid(-h)
+            force = grad[0][0] * beta * wrong / len(h)
+            won.receive([[-force]])
+            lost.receive([[force]])
+
+    return record([[fmean(losses)]], pull)
+
+
+# --- One pair for a pencil ---
+def pencil(beta):
+    """The reference gives both 1/4, the policy by now 1/2 and 1/8."""
+    chosen, rejected = Node([[log(1 / 2)]]), Node([[log(1 / 8)]])
+    loss = preference_loss([chosen], [rejected], [0.0], beta)
+    backward(loss)
+    print(f"pencil, beta {beta} | loss {loss.value[0][0]:.3f} | chosen "
+          f"{chosen.grad[0][0]:+.3f} | rejected {rejected.grad[0][0]:+.3f}")
+
+
+# === Training ===
+def descend(model, examples, size, loss, rate):
+    """Adam, one step for each `size` examples; the rate falls to zero."""
+    optimizer = Adam(model.parameters)
+    for i in range(0, len(examples), size):
+        backward(loss(model, examples[i:i + size]))
+        optimizer.step(rate * (1 - i / len(examples)))
+    return model
+
+
+def dpo(reference, triples, beta):
+    """A copy of the reference, moved by (chosen, rejected, margin)."""
+    def loss(model, some):
+        chosen, rejected, margins = zip(*some)
+        return preference_loss(
+            *([log_probability(model, ids) for ids in side]
+              for side in (chosen, rejected)), margins, beta)
+
+    return descend(deepcopy(reference), triples, BATCH // 2, loss, TUNE_RATE)
+
+
+# === Draw a name ===
+def draw(model, longest):
+    """A name and its log pi; one as long as the longest real one is cut."""
+    ids, log_p = [0], 0.0
+    while len(ids) < longest and (ids[-1] or len(ids) == 1):
+        row = softmax(model.logits(contexts([*ids, 0])[-1:]).value[0])
+        TAPE.clear()
+        ids += random.choices(range(len(row)), row)
+        log_p += log(row[ids[-1]])
+    return ids, log_p
+
+
+# --- What a policy pays and gets ---
+class Bench:
+    """Measures policies against one reference, judge and held-out pairs."""
+
+    def __init__(self, reference, judge, task):
+        self.reference, self.judge, self.task = reference, judge, task
+        self.sides = list(zip(*pair(task.held_out)[:MEASURED]))
+        self.before = [log_probabilities(reference, s) for s in self.sides]
+        print("policy       | judged     KL | chosen rejected right | "
+              "distinct  in a letters")
+
+    def policy(self, name, policy):
+        """KL(pi || ref) = mean of log pi(y) - log ref(y) over y from pi."""
+        random.seed(SEED)  # a row does not depend on those above it
+        names, logs = zip(*(draw(policy, self.task.longest)
+                            for _ in range(SAMPLES)))
+        reference = log_probabilities(self.reference, names)
+        won, lost = ([a - b for a, b in zip(log_probabilities(policy, s), old)]
+                     for s, old in zip(self.sides, self.before))
+        right = fmean(a > b for a, b in zip(won, lost))  # implicit rewards
+        self.row(name, names, f"{fmean(logs) - fmean(reference):6.2f} | "
+                 f"{fmean(won):+6.2f} {fmean(lost):+8.2f} {right:5.3f}")
+        return names, reference
+
+    def row(self, name, names, middle="     - |      -        -     -"):
+        """Share judged a girl's, the rest as given, and how names look."""
+        judged = fmean(score(self.judge, ids) > 0 for ids in names)
+        in_a = fmean(ids[-2] == self.task.symbols.index("a") for ids in names)
+        print(f"{name:12} | {judged:6.3f} {middle} | "
+              f"{len(set(map(tuple, names))) / len(names):8.3f} {in_a:5.3f} "
+              f"{fmean(map(len, names)) - 2:7.2f}")
+
+
+# === Take the best of n ===
+def best_of(n, ranked):
+    """Share judged a girl's and KL of the best of n, from ranked samples.
+
+    Each sample is (its score, how it is judged, its p). Of all sets of n,
+    comb(i, n - 1) have sample i as their best. A name of chance p with F
+    below it is the best of n with (F + p)^n - F^n; divided by p, that is
+    the sum of (F + p)^k F^(n - 1 - k) over k < n.
+    """
+    share = kl = 0.0
+    for i, (_, girl, p) in enumerate(ranked):
+        chance, below = comb(i, n - 1) / comb(len(ranked), n), i / len(ranked)
+        if chance:
+            share += chance * girl
+            kl += chance * log(sum((below + p) ** k * below ** (n - 1 - k)
+                                   for k in range(n)))
+    return share, kl
+
+
+# === Before any preference ===
+def prepare(task):
+    """Two judges, and a reference that has seen no label."""
+    judges = []
+    for who, names in (("judge", task.for_judge), ("proxy", task.for_pairs)):
+        judges.append(learn_judge(names))
+        right = [(score(judges[-1], ids) > 0) is girl
+                 for ids, girl in task.held_out]
+        print(f"{who} | learnt from {len(names):,} | right on held-out names "
+              f"{fmean(right):.3f}, always girl "
+              f"{fmean(girl for _, girl in task.held_out):.3f}")
+    reference = Policy(len(task.symbols))
+    size = sum(len(w.value) * HIDDEN for w in reference.parameters)
+    names = [ids for ids, _ in task.train]
+    descend(reference, random.sample(names, PRETRAIN), BATCH, imitate, RATE)
+    loss = imitate(reference, [ids for ids, _ in task.held_out]).value[0][0]
+    TAPE.clear()
+    print(f"reference of {size:,} numbers | held-out {loss:.3f} nats a "
+          f"symbol, evenly {log(len(task.symbols)):.3f}")
+    return judges, reference
+
+
+# === Main ===
+def main():
+    random.seed(SEED)
+    task = Names()
+    print(f"names | for pairs {len(task.for_pairs):,} | for the judge "
+          f"{len(task.for_judge):,} | held out {len(task.held_out)}")
+    (judge, proxy), reference = prepare(task)
+    pairs = [both[::-1] if random.random() < SWAPPED else both
+             for both in pair(task.for_pairs)[:PAIRS]]
+    chosen, rejected = zip(*pairs)
+    margins = [a - b for a, b in zip(log_probabilities(reference, chosen),
+                                     log_probabilities(reference, rejected))]
+    for beta in (1, 0.5):
+        pencil(beta)
+
+    bench = Bench(reference, judge, task)
+    pool, chances = bench.policy("reference", reference)
+    shown = {"reference": pool}
+    for beta in BETAS:
+        name, tuned = f"dpo {beta}", dpo(
+            reference, list(zip(chosen, rejected, margins)), beta)
+        shown[name], _ = bench.policy(name, tuned)
+    for beta in UNHELD:
+        name, tuned = f"no ref {beta}", dpo(
+            reference, [(*both, 0.0) for both in pairs], beta)
+        shown[name], _ = bench.policy(name, tuned)
+    bench.policy("fine-tuned", descend(deepcopy(reference), chosen, BATCH // 2,
+                                       imitate, TUNE_RATE))
+    bench.row("real, girls'", [ids for ids, girl in task.held_out if girl])
+    for name, names in shown.items():
+        some = " ".join("".join(task.symbols[i] for i in ids[1:-1])
+                        for ids in names[:9])
+        print(f"{name:12} | " + shorten(some, 64, placeholder=""))
+    for n in BEST_OF:
+        (share, kl), (own, _) = (best_of(n, sorted(
+            (score(who, ids), score(judge, ids) > 0, exp(chance))
+            for ids, chance in zip(pool, chances))) for who in (proxy, judge))
+        print(f"best of {n:4} | {share:6.3f} {kl:6.3f} | bound "
+              f"{log(n) - (n - 1) / n:.3f} | by the judge itself {own:.3f}")
+
+
+if __name__ == "__main__":
+    main()
