@@ -9,7 +9,7 @@ ROW = r"^(\d) bits \| (\w+) +\| (\S+) +\| +([\d,]+) bytes \| +(\S+) (\S+) \| +(\
 SEEDS = ["seed-0", None, "seed-2", "seed-3"]
 
 
-def table(run):
+def _table(run):
     """(bits, sharing, kind, bytes, [(loss, accuracy) of nearest, handed on, protected])."""
     return [
         (bits, sharing, kind, int(str(size).replace(",", "")), list(zip(*[iter(rest)] * 2)))
@@ -72,7 +72,7 @@ def bytes_and_loss(run):
     """Held-out loss against packed bytes: each grid, nearest and handed on, beside float nets."""
     figure = Figure(figsize=(style.WIDTH, 3.1))
     ax = figure.subplots()
-    rows = table(run)
+    rows = _table(run)
     for k, (way, label) in enumerate(((0, "to the nearest"), (1, "errors handed on"))):
         ax.scatter([row[3] for row in rows], [row[4][way][0] for row in rows], s=20,
                    color=style.SERIES[1 - k], marker=style.MARKERS[1 - k], label=label,
@@ -103,7 +103,7 @@ def seeds(run):
     for ax, bits in zip(panels, (8, 4, 2), strict=True):
         for k, name in enumerate(SEEDS):
             part = run.experiment(name) if name else run
-            found = [(row[4][0][0], row[4][1][0]) for row in table(part) if row[0] == bits]
+            found = [(row[4][0][0], row[4][1][0]) for row in _table(part) if row[0] == bits]
             gains = [handed - plain for plain, handed in found]
             colors = [style.RUST if gain > 0 else style.ACCENT for gain in gains]
             ax.scatter([k + 0.1 * (i - 2.5) for i in range(len(gains))], gains, s=16, color=colors,
