@@ -226,7 +226,7 @@ def judge(rows, labels):
     loss = cross_entropy(Node(rows), labels).value[0][0]
     TAPE.clear()
     right = sum(row.index(max(row)) == t for row, t in zip(rows, labels))
-    return f"{loss:6.3f} {right / len(labels):.3f}"
+    return f"{loss:5.3f} {right / len(labels):.3f}"
 
 
 # === Choose a grid ===
@@ -532,8 +532,8 @@ def by_hand():
 
 def show_grids(weights, sample, rows, labels):
     """A row for each grid: its bytes, then loss and accuracy."""
-    print(f"loss and accuracy held out{'nearest':>26} |     handed on |"
-          "     protected")
+    print(f"{'loss and accuracy held out':28} | bytes |     nearest | "
+          "  handed on |   protected")
     for bits in BITS:
         for sharing in ("tensor", "row", "group"):
             for kind in ("symmetric", "zero-point"):
@@ -541,7 +541,7 @@ def show_grids(weights, sample, rows, labels):
                                   kind == "symmetric")
                          for method in (nearest, handing_on, protecting)]
                 print(f"{bits} bits | {sharing:6} | {kind:10} | "
-                      f"{found[0][1]:5,} bytes | " + " | ".join(
+                      f"{found[0][1]:5,} | " + " | ".join(
                           judge(logits(matrices, rows), labels)
                           for matrices, _ in found))
         print(f"{process_time():.0f} s", file=sys.stderr)

@@ -5,14 +5,14 @@ from matplotlib.figure import Figure
 
 from book.figures import style
 
-ROW = r"^(\d) bits \| (\w+) +\| (\S+) +\| +([\d,]+) bytes \| +(\S+) (\S+) \| +(\S+) (\S+) \| +(\S+) (\S+)$"
+ROW = r"^(\d) bits \| (\w+) +\| (\S+) +\| +([\d,]+)" + 3 * r" \| +(\S+) (\S+)" + "$"
 SEEDS = ["seed-0", None, "seed-2", "seed-3"]
 
 
 def _table(run):
     """(bits, sharing, kind, bytes, [(loss, accuracy) of nearest, handed on, protected])."""
     return [
-        (bits, sharing, kind, int(str(size).replace(",", "")), list(zip(*[iter(rest)] * 2)))
+        (bits, sharing, kind, int(str(size).replace(",", "")), [rest[i : i + 2] for i in (0, 2, 4)])
         for bits, sharing, kind, size, *rest in run.rows(ROW)
     ]  # fmt: skip
 
@@ -27,13 +27,15 @@ def grids(run):
     ):
         ax.text(x - 1.1, 1.55, title, color=style.INK)
         for y, row, top in zip((1.1, 0.45), rows, tops, strict=True):
-            ax.plot([x - 1.1, x + 1.1], [y, y], color=style.HAIRLINE, lw=0.7)
+            ax.plot([x - 1.1, x + 1.1], [y, y], color=style.HAIRLINE, lw=0.7, ls="-")
             step = top / 3
             for k in range(-3, 4):
-                ax.plot([x + 1.1 * k * step] * 2, [y - 0.09, y + 0.09], color=style.GREY, lw=0.8)
+                ax.plot(
+                    [x + 1.1 * k * step] * 2, [y - 0.09, y + 0.09], "-", color=style.GREY, lw=0.8
+                )
             for w in row:
                 near = step * round(w / step)
-                ax.plot([x + 1.1 * w, x + 1.1 * near], [y + 0.16, y], color=style.RUST, lw=0.8)
+                ax.plot([x + 1.1 * w, x + 1.1 * near], [y + 0.16, y], "-", color=style.RUST, lw=0.8)
                 ax.plot([x + 1.1 * w], [y + 0.16], "o", color=style.ACCENT, ms=4)
     ax.text(0.25, 0.08, "dots: weights.  ticks: levels.  rust: where each weight is moved to.",
             color=style.GREY, size=style.SMALL)  # fmt: skip
@@ -130,7 +132,7 @@ def outlier(run):
     ax = figure.subplots()
     for y, found in enumerate(losses.values()):
         ends = found["as trained"], found["one loud"]
-        ax.plot(ends, [y, y], color=style.HAIRLINE, linewidth=1.6)
+        ax.plot(ends, [y, y], "-", color=style.HAIRLINE, linewidth=1.6)
         ax.scatter(ends[0], y, color=style.ACCENT, s=22, zorder=4, label="" if y else "as trained")
         ax.scatter(ends[1], y, color=style.RUST, s=22, zorder=3, marker="s",
                    label="" if y else "one loud channel")  # fmt: skip
@@ -141,5 +143,5 @@ def outlier(run):
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.set_xticks([], minor=True)
     ax.grid(axis="x")
-    ax.legend(loc="upper right")
+    ax.legend(loc="lower right")
     return figure
