@@ -196,7 +196,7 @@ class Index:
 
 
 def best(scores):
-    """best({"b": 2, "a": 2, "c": 1}) -> "a"  """
+    """best({"b": 2, "a": 2, "c": 1}) -> 'a'"""
     return min(scores, key=lambda key: (-scores[key], key), default="")
 
 
@@ -230,7 +230,7 @@ SAID = ["<stop>", "the", "a", "of", "is", *FIELDS]  # all that can be said
 
 
 def shape(word):
-    """shape("2,182") -> "<0>"; of Suva and copra, "<Xx>" and "<xx>"."""
+    """shape("Suva") -> '<Xx>'"""
     return "<0>" if word[0].isdigit() else (
         "<Xx>" if word[0].isupper() else "<xx>")
 
@@ -252,7 +252,7 @@ class Reader:
 
     def rows(self, role, text):
         get = self.id.get
-        return [role * len(self.id) + (get(word) or get(shape(word), 0))
+        return [role * len(self.id) + get(word, get(shape(word)))
                 for word in text]
 
     # --- Options and states ---
