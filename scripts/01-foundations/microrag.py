@@ -1,0 +1,560 @@
+"""microrag: a small reader that answers from the passage a search hands it.
+
+Claim: a network can learn how to answer without learning the answers. Trained
+to say words or copy them, it answers questions about countries that it never
+met, if BM25 finds their passages. Edit a passage and the answer follows.
+
+Left out: a learned retriever, a pretrained language model, more than one
+passage. Lewis et al., "Retrieval-Augmented Generation for
+Knowledge-Intensive NLP Tasks" (2020); Robertson and Zaragoza, "The
+Probabilistic Relevance Framework: BM25 and Beyond" (2009). The facts are the
+CIA World Factbook's of 2015, the sentences ours. The run shows how often BM25
+finds the passage, and how many answers about held-out countries are right to
+the word, with that passage and with others.
+"""
+
+# === Imports ===
+import gzip
+import json
+import random
+import re
+import sys
+from collections import Counter, defaultdict
+from hashlib import sha256
+from math import exp, log, sqrt, tanh
+from operator import add, mul
+from pathlib import Path
+from textwrap import wrap
+
+# === Settings ===
+SEED = 1
+HELD_OUT = 50  # countries, never trained on, with all their questions
+TAUGHT = 200  # countries to train on at most; the file has fewer
+K1 = 1.2  # 1.2 to 2 is usual: how soon a term's repetitions cease to count
+B = 0.75  # as usual: three quarters of the price for a long passage
+WIDTH = 16  # of keys and queries
+WINDOW = 2  # words seen on each side: "capital of Fiji is Suva" just fits
+COMMON = 10  # countries that must share a word before it gets its own rows
+PASSES = 6  # over the training questions; the held-out loss is flat by then
+BATCH = 8  # as in microgpt: Adam is paid for once in eight questions
+RATE = 0.02  # 0.05 ends no better on the held-out questions
+WARM_UP = 30  # small steps while Adam's running means still say little
+REPORT = 120  # steps between two rows of the learning curve
+LONGEST = 16  # words, for a reader that forgets to stop
+ANY = True  # False: train as if names were always copied from the question
+
+# === Data ===
+FOLDER = Path(__file__).resolve().parent.parent / "data"
+FILE = "countries.jsonl.gz"
+HASH = "248eee02f8aa17c7554a945064079f2bd6ebb7128f8001684c3dcf6b2fe3a6c0"
+FIELDS = {"capital": "capital", "population": "population",
+          "language": "languages", "resource": "resources",
+          "crop": "agriculture", "neighbour": "borders"}
+
+
+def first(value):
+    """The first listed item of at most three plain words, or None.
+
+    first("Setswana 78.2%, Kalanga 7.9%") -> "Setswana"
+    """
+    if not isinstance(value, str):
+        value = ";".join(value or [])  # the keys of `borders`
+    elif value.replace(",", "").isdigit():
+        return value  # the population
+    for item in re.split("[,;:]", value):
+        item = re.sub(r"\(.*|[\d.]+%|\bor .*", "", item).strip()
+        if re.fullmatch(r"[A-Za-z'-]+( [A-Za-z'-]+){0,2}", item):
+            return None if re.match("negl|none", item.lower()) else item
+    return None
+
+
+def read():
+    """{country: {kind: fact}}; what the file has not is left out."""
+    path = FOLDER / FILE
+    packed = path.read_bytes() if path.is_file() else b""
+    if sha256(packed).hexdigest() != HASH:
+        sys.exit(f"{path.name} is missing or altered: it belongs in "
+                 f"{FOLDER}, with the SHA-256 {HASH}")
+    countries = {}
+    for row in map(json.loads, gzip.decompress(packed).splitlines()):
+        name = re.sub(r" ?\(.*?\)", "", row["name"]).split(",")[0]
+        facts = {kind: first(row.get(field)) for kind, field in FIELDS.items()}
+        countries[name] = {kind: v for kind, v in facts.items() if v}
+    return countries
+
+
+# --- Put the facts into sentences ---
+# A fact may stand behind its kind, before it, or beside other words.
+FACTS = {"capital": ["the capital of {n} is {v} .", "{v} is its capital .",
+                     "its government sits in {v} ."],
+         "population": ["{v} people live in {n} .", "it has {v} inhabitants .",
+                        "its population is {v} ."],
+         "language": ["people in {n} speak {v} .", "{v} is spoken there .",
+                      "its first language is {v} ."],
+         "resource": ["{n} is rich in {v} .", "its resources include {v} .",
+                      "{v} is found in its ground ."],
+         "crop": ["farmers in {n} grow {v} .", "its crops include {v} .",
+                  "{v} comes from its fields ."],
+         "neighbour": ["{n} borders on {v} .", "it lies next to {v} .",
+                       "its neighbours include {v} ."]}
+
+
+def words(text):
+    """words("Is it Sanaa?") -> ["Is", "it", "Sanaa", "?"]"""
+    return re.findall(r"[\w,'-]*\w|[.?]", text)
+
+
+def write(name, facts, plan):
+    """A passage: the title, then a sentence a fact, as the plan has them."""
+    return words(f"{name} . " + " ".join(
+        FACTS[kind][wording].format(n=name, v=facts[kind])
+        for kind, wording in plan if kind in facts))
+
+
+# --- Ask and answer ---
+# Of a kind's five wordings the last two are never trained on.
+EVERY = ["what is {a} {k} of {n} ?", "can you name {a} {k} of {n} ?",
+         "{n} has which {k} ?"]
+OWN = {"capital": ["where does the government of {n} sit ?",
+                   "from which town is {n} ruled ?"],
+       "population": ["how many people live in {n} ?", "how big is {n} ?"],
+       "language": ["what do people in {n} speak ?", "how do {n} talk ?"],
+       "resource": ["what is {n} rich in ?", "what can one mine in {n} ?"],
+       "crop": ["what do farmers in {n} grow ?", "what does {n} harvest ?"],
+       "neighbour": ["what does {n} border on ?", "who adjoins {n} ?"]}
+TRAINED, NEW_ORDER, NEW_WORDS = [0, 1, 2], 3, 4
+ARTICLE = defaultdict(lambda: "a", capital="the", population="the")
+
+
+def ask(name, kind, wording):
+    """ask("Fiji", "crop", 3) -> ["Fiji", "has", "which", "crop", "?"]"""
+    forms = [*EVERY[:2], OWN[kind][0], EVERY[2], OWN[kind][1]]
+    return words(forms[wording].format(a=ARTICLE[kind], k=kind, n=name))
+
+
+def answer(name, kind, fact):
+    """answer("Fiji", "crop", "copra") -> 'a crop of Fiji is copra'"""
+    return f"{ARTICLE[kind]} {kind} of {name} is {fact}"
+
+
+# === Index the passages ===
+STOP = set(words("a can do does from how in is it its many name of on one the "
+                 "to what where which who you . ?"))
+
+
+def terms(text, stop):
+    """terms(["Fiji", "is", "green"], True) -> ["fiji", "green"]"""
+    lower = [word.lower() for word in text]
+    return [term for term in lower if not stop or term not in STOP]
+
+
+class Index:
+    """For each term, the passages that have it and how often: postings."""
+
+    def __init__(self, passages, stop=True):
+        self.stop, self.postings = stop, defaultdict(dict)
+        self.lengths, self.norms = {}, Counter()
+        for key, passage in passages.items():
+            counts = Counter(terms(passage, stop))
+            self.lengths[key] = sum(counts.values())
+            for term, tf in counts.items():
+                self.postings[term][key] = tf
+        self.mean = sum(self.lengths.values()) / len(self.lengths)
+        for term, having in self.postings.items():
+            for key, tf in having.items():
+                self.norms[key] += (tf * self.idf(term)) ** 2
+
+    def idf(self, term):
+        """log(1 + (N - n + 0.5) / (n + 0.5)), for n of N passages.
+        Robertson and Sparck Jones have no 1: a term that most passages have
+        then counts against them. Lucene adds it.
+        """
+        n = len(self.postings.get(term, ()))
+        return log(1 + (len(self.lengths) - n + 0.5) / (n + 0.5))
+
+    # --- Rank with BM25 ---
+    def bm25(self, question):
+        """{passage: sum of idf tf / (tf + K1 (1 - B + B l / mean))}.
+        The fraction is 0 without the term and below 1 for ever: its tenth
+        repetition says little that the second did not.
+        """
+        scores = Counter()
+        for term in terms(question, self.stop):
+            for key, tf in self.postings.get(term, {}).items():
+                norm = K1 * (1 - B + B * self.lengths[key] / self.mean)
+                scores[key] += self.idf(term) * tf / (tf + norm)
+        return scores
+
+    # --- Rank more simply ---
+    def tf_idf(self, question):
+        """Cosine of tf x idf, but for the question's length: one for all."""
+        scores = Counter()
+        for term in terms(question, self.stop):
+            for key, tf in self.postings.get(term, {}).items():
+                scores[key] += tf * self.idf(term) ** 2 / sqrt(self.norms[key])
+        return scores
+
+
+def best(scores):
+    """best({"b": 2, "a": 2, "c": 1}) -> 'a'"""
+    return min(scores, key=lambda key: (-scores[key], key), default="")
+
+
+# === Add rows of a table ===
+class Table:
+    """All numbers of the reader: rows, and the gradient of the loss."""
+
+    def __init__(self, size):
+        self.grad, self.value = None, [
+            [random.gauss(0, 0.3) for _ in range(WIDTH)] for _ in range(size)]
+
+    def encode(self, bags):
+        """y = tanh(sum of the rows of a bag), for each bag: [bags][16].
+
+        Without tanh, words could not change what their neighbours mean.
+        """
+        rows = self.value
+        return [[tanh(sum(column)) for column in zip(*[rows[r] for r in bag])]
+                for bag in bags]
+
+    def pull(self, bags, out, dout):
+        """Every row of a bag gets dy (1 - y^2), since tanh' = 1 - tanh^2."""
+        for bag, y, dy in zip(bags, out, dout):
+            dx = [d * (1 - v * v) for d, v in zip(dy, y)]
+            for r in bag:
+                self.grad[r] = list(map(add, self.grad[r], dx))
+
+
+# --- Name the rows of a text ---
+SAID = ["<stop>", "the", "a", "of", "is", *FIELDS]  # all that can be said
+
+
+def shape(word):
+    """shape("Suva") -> '<Xx>'"""
+    return "<0>" if word[0].isdigit() else (
+        "<Xx>" if word[0].isupper() else "<xx>")
+
+
+class Reader:
+    """A table, with a row for each role of a word: five places of a window,
+    the question, three in the state. A rare word is only its shape: the
+    reader sees that there is a name, but not which."""
+
+    def __init__(self, texts):
+        counts = Counter(word for text in texts for word in set(text))
+        known = ["<edge>", "<Xx>", "<xx>", "<0>", *SAID]
+        known += sorted(word for word, n in counts.items()
+                        if n >= COMMON and word not in SAID)
+        self.id = {word: i for i, word in enumerate(known)}
+        self.part = (2 * WINDOW + 5) * len(known)  # two, then those to say
+        self.said = self.part + 2
+        self.table = Table(self.said + len(SAID))
+
+    def rows(self, role, text):
+        get = self.id.get
+        return [role * len(self.id) + get(word, get(shape(word)))
+                for word in text]
+
+    # --- Options and states ---
+    def options(self, question, passage):
+        """A bag for each word to say, one row; and for each to copy: the
+        words of its window, each in its place, and its part."""
+        edge = ["<edge>"] * WINDOW
+        text = edge + question + passage + edge
+        columns = [self.rows(p, text[p:]) for p in range(2 * WINDOW + 1)]
+        part = [self.part] * len(question) + [self.part + 1] * len(passage)
+        return ([(self.said + i,) for i in range(len(SAID))]
+                + list(zip(*columns, part)))
+
+    def state(self, question, text, said, last):
+        """A bag: the question, all that was said, the word said last, and
+        the word that follows the one copied last in the text."""
+        role = 2 * WINDOW + 1
+        return (self.rows(role, question) + self.rows(role + 1, said)
+                + self.rows(role + 2, ["<edge>", *said][-1:])
+                + self.rows(role + 3, [*text, "<edge>"][last + 1:last + 2]))
+
+
+# === Say a word or copy one ===
+def choices(query, options):
+    """p_o = exp(o . q) / sum, for options said and copied alike.
+
+    choices([2], [[0], [0]]) -> [0.5, 0.5]
+    """
+    scores = [sum(map(mul, option, query)) for option in options]
+    top = max(scores)  # keeps exp() below overflow
+    total = sum(exps := [exp(z - top) for z in scores])
+    return [e / total for e in exps]
+
+
+def lead(text, sentence):
+    """At each step (right options, position last copied).
+
+    Of several places the next is followed, or any: were it always the
+    first, a reader that prefers another comes into untrained states.
+    lead(["?", "Fiji"], ["of", "Fiji"]) -> [([3], -1), ([12], -1), ([0], 1)]
+    """
+    steps, last = [], -1
+    for word in [*sentence, SAID[0]]:
+        places = [i for i, other in enumerate(text) if other == word]
+        if word in SAID:
+            steps.append(([SAID.index(word)], last))
+        else:
+            steps.append(([len(SAID) + i for i in places], last))
+            last = last + 1 if last + 1 in places else (
+                random.choice(places) if ANY else places[0])
+    return steps
+
+
+# --- Learn from one answer ---
+def matmul(a, b):
+    """A B of two lists of rows: matmul([[1, 2]], [[3], [4]]) -> [[11]]"""
+    columns = list(zip(*b))
+    return [[sum(map(mul, row, column)) for column in columns] for row in a]
+
+
+def learn(reader, question, passage, sentence, share):
+    """Mean of -log P(word); adds `share` of its gradient to the table's.
+    A word may stand in several places, and nobody says which to copy: P is
+    the sum of p over all options that give it.
+    """
+    table, text = reader.table, question + passage
+    steps, bags = lead(text, sentence), reader.options(question, passage)
+    states = [reader.state(question, text, sentence[:i], last)
+              for i, (_, last) in enumerate(steps)]
+    options, queries = table.encode(bags), table.encode(states)
+    loss, dscores = 0.0, []
+    for query, (right, _) in zip(queries, steps):
+        p = choices(query, options)
+        mass = sum(p[a] for a in right)
+        loss -= log(mass) / len(steps)
+        for a in right:  # dz = p - [a is right] p / P
+            p[a] -= p[a] / mass
+        dscores.append([share / len(steps) * v for v in p])
+    if share:  # Z = Q O^T, so dO = dZ^T Q and dQ = dZ O
+        table.pull(bags, options, matmul(zip(*dscores), queries))
+        table.pull(states, queries, matmul(dscores, options))
+    return loss
+
+
+# === Adam ===
+class Adam:
+    """Kingma and Ba's optimizer: a step of its own size for every number.
+
+    m and v are running means of the gradient and of its square. Their
+    corrections for the start at zero are folded into one step size a call
+    (section 2 of the paper), so the inner loop has no division but one.
+    """
+
+    def __init__(self, parameters, beta1=0.9, beta2=0.99, epsilon=1e-8):
+        self.parameters = parameters
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.steps = 0
+        self.moments = [[([0.0] * len(row), [0.0] * len(row))
+                         for row in node.value] for node in parameters]
+
+    def step(self, learning_rate):
+        """Move every parameter against its gradient, then forget that."""
+        self.steps += 1
+        b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        rate = (learning_rate * sqrt(1 - b2 ** self.steps)
+                / (1 - b1 ** self.steps))
+        for node, moments in zip(self.parameters, self.moments):
+            if node.grad is None:
+                continue
+            for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
+                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
+                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                moments[i] = m, v
+                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
+                                 in zip(node.value[i], m, v)]
+            node.grad = None
+
+# === Training ===
+def example(case, passages, wording=None):
+    """Question, passage and answer of a case (country, kind, fact)."""
+    name, kind, fact = case
+    wording = random.choice(TRAINED) if wording is None else wording
+    return (ask(name, kind, wording), passages[name],
+            words(answer(name, kind, fact)))
+
+
+def train(reader, cases, held, passages):
+    """Adam, with the right passage at hand; prints the learning curve."""
+    optimizer, losses, order = Adam([reader.table]), [], []
+    steps = PASSES * len(cases) // BATCH
+    for step in range(1, steps + 1):
+        if len(order) < BATCH:
+            order = random.sample(cases, len(cases))
+        reader.table.grad = [[0.0] * WIDTH for _ in reader.table.value]
+        losses += [learn(reader, *example(order.pop(), passages), 1 / BATCH)
+                   for _ in range(BATCH)]
+        optimizer.step(RATE * min(step / WARM_UP, (steps - step)
+                                  / max(1, steps - WARM_UP)))
+        if step % REPORT == 0:
+            val = [learn(reader, *example(case, passages, 0), 0)
+                   for case in held]
+            print(f"step {step:4} | train {sum(losses) / len(losses):.3f} | "
+                  f"held-out {sum(val) / len(val):.3f}")
+            losses = []
+
+
+# === Answer word by word ===
+def reply(reader, question, passage):
+    """[(word, p, where from)]: the likeliest option each time, until stop."""
+    text, said, found, last = question + passage, [], [], -1
+    options = reader.table.encode(reader.options(question, passage))
+    while len(said) < LONGEST:
+        state = reader.state(question, text, said, last)
+        p = choices(reader.table.encode([state])[0], options)
+        option = p.index(max(p))
+        if option == 0:
+            break
+        copied = option >= len(SAID)
+        last = option - len(SAID) if copied else last
+        said.append(text[last] if copied else SAID[option])
+        found.append((said[-1], p[option], "said" if not copied else
+                      "question" if last < len(question) else "passage"))
+    return found
+
+
+# --- Guess without a reader ---
+def leftover(index, question, passage):
+    """Of the sentence nearest to the question in stems (four letters), the
+    words that are new and that at most a quarter of the passages have."""
+    stems = {word[:4] for word in question if word.islower()} - STOP
+    nearest = max(" ".join(passage).split(" ."), key=lambda sentence: sum(
+        word[:4] in stems for word in sentence.split()))
+    return " ".join(
+        word for word in nearest.split() if word not in question
+        and 0 < len(index.postings.get(word.lower(), ()))
+        <= len(index.lengths) / 4)
+
+
+# === Measure the searches ===
+def measure_searches(passages, cases):
+    # recall@1: how often the passage found first is the country's own
+    asked = [(case[0], example(case, passages)[0]) for case in cases]
+    for stop in (True, False):
+        index = Index(passages, stop)
+        bm25, tf_idf = [100 * sum(best(search(q)) == name for name, q in asked)
+                        / len(asked) for search in (index.bm25, index.tf_idf)]
+        print(f"found first | stop words {'dropped' if stop else 'kept   '} | "
+              f"bm25 {bm25:5.1f}% | tf-idf {tf_idf:5.1f}%")
+
+
+# --- Measure the answers ---
+def respond(reader, questions, texts):
+    return [" ".join(word for word, *_ in reply(reader, question, text))
+            for question, text in zip(questions, texts)]
+
+
+def compare(label, said, cases):
+    """Right to the last word, and right in what comes after "is"."""
+    right = sum(a == answer(*case) for a, case in zip(said, cases))
+    facts = sum(a.split(" is ")[-1] == case[2] for a, case in zip(said, cases))
+    print(f"right | {label:30} | sentence {100 * right / len(cases):5.1f}% | "
+          f"fact {100 * facts / len(cases):5.1f}%")
+
+
+def measure_answers(reader, held, passages, known):
+    """All held-out questions; texts and wordings change, the reader not."""
+    asked = [example(case, passages)[0] for case in held]
+    index, own = Index(passages), [passages[name] for name, *_ in held]
+    found = [passages[best(index.bm25(question))] for question in asked]
+    others = [random.choice([text for other, text in passages.items()
+                             if other != name]) for name, *_ in held]
+    for label, questions, texts in (
+            ("bm25's passage", asked, found),
+            ("the right passage", asked, own),
+            ("another country's passage", asked, others),
+            ("no passage", asked, [[]] * len(held)),
+            ("asked in a new order",
+             [ask(n, k, NEW_ORDER) for n, k, _ in held], own),
+            ("asked in new words",
+             [ask(n, k, NEW_WORDS) for n, k, _ in held], own)):
+        compare(label, respond(reader, questions, texts), held)
+    # Two guesses for which the frame of the sentence comes free.
+    usual = {k: max(v, key=v.count) for k, v in known.items()}
+    compare("no reader, the usual fact",
+            [answer(n, k, usual[k]) for n, k, _ in held], held)
+    compare("no reader, the nearest sentence",
+            [answer(n, k, leftover(index, question, text))
+             for (n, k, _), question, text in zip(held, asked, found)], held)
+
+
+# --- Edit the index ---
+def edit_the_index(reader, held, passages, known, rewrite):
+    """Give every held-out country another one's facts, then cut facts out."""
+    asked = [example(case, passages)[0] for case in held]
+    edits, changed = defaultdict(dict), []
+    for name, kind, fact in held:
+        new = random.choice([v for v in known[kind] if v not in (fact, name)])
+        edits[name][kind] = new
+        changed.append((name, kind, new))
+    edited = passages | {n: rewrite(n, edits[n]) for n in edits}
+    index = Index(edited)
+    found = [edited[best(index.bm25(question))] for question in asked]
+    said = respond(reader, asked, found)
+    compare("edited index, the new fact", said, changed)
+    compare("edited index, the old fact", said, held)
+    said = respond(reader, asked, [rewrite(n, {k: None}) for n, k, _ in held])
+    compare("the fact cut out", said, held)
+    print(*(f"cut out | {line}" for line in said[:6]), sep="\n")
+
+
+# === Show one answer, and one search by hand ===
+def show(reader, case, passages):
+    question, passage, _ = example(case, passages, 0)
+    for line in wrap(" ".join(passage), 68):
+        print(f"passage | {line}")
+    print("question | " + " ".join(question))
+    for word, p, source in reply(reader, question, passage):
+        print(f"answer | {word:12} | {p:.3f} | {source}")
+
+
+def search_by_hand():
+    index = Index({"A": ["chad", "niger"], "B": ["chad", "chad", "lake"],
+                   "C": ["fiji"]})
+    for terms in (["chad"], ["niger"], ["chad", "niger"]):
+        scores = index.bm25(terms)
+        print(f"by hand | {' '.join(terms):10} | "
+              f"idf {sum(map(index.idf, terms)):.3f} | " + " | ".join(
+                  f"{key} {scores[key]:.3f}" for key in "ABC"))
+
+
+# === Main ===
+def main():
+    countries = read()
+    random.seed(SEED)
+    search_by_hand()
+    names = random.sample(sorted(countries), len(countries))
+    plans = {name: [(kind, random.randrange(3)) for kind
+                    in random.sample(list(FIELDS), len(FIELDS))]
+             for name in names}
+
+    def rewrite(name, changes):
+        facts = countries[name] | changes
+        return write(name, {k: v for k, v in facts.items() if v}, plans[name])
+
+    passages = {name: rewrite(name, {}) for name in names}
+    held, cases = ([(n, *fact) for n in part for fact in countries[n].items()]
+                   for part in (names[:HELD_OUT],
+                                names[HELD_OUT:HELD_OUT + TAUGHT]))
+    taught = dict.fromkeys(name for name, *_ in cases)
+    print(f"{len(names)} countries | {len(taught)} taught, {len(cases):,} "
+          f"questions | {HELD_OUT} held out, {len(held)} questions")
+    measure_searches(passages, held + cases)
+    reader = Reader([passages[n] + [w for kind in countries[n] for form in
+                     TRAINED for w in ask(n, kind, form)] for n in taught])
+    print(f"reader | {len(reader.table.value) * WIDTH:,} numbers | "
+          f"{len(reader.id)} words and shapes | {len(SAID) - 1} to say")
+    train(reader, cases, held, passages)
+    show(reader, held[0], passages)
+    known = {kind: [v for _, k, v in cases if k == kind] for kind in FIELDS}
+    measure_answers(reader, held, passages, known)
+    edit_the_index(reader, held, passages, known, rewrite)
+
+
+if __name__ == "__main__":
+    main()
