@@ -68,17 +68,11 @@ class ReaderBuilder(Epub3Builder):
         for toctree in tree.findall(addnodes.compact_paragraph):
             if toctree.get("toctree"):
                 entries += lines(toctree, 1)
-        if self.has_index():
-            entries.append(Entry("Index", "genindex" + SUFFIX, []))
         return entries
-
-    def has_index(self) -> bool:
-        return any(self.env.get_domain("index").data["entries"].values())
 
     def pages(self) -> list[str]:
         """The pages in the order of reading."""
-        made = [name + SUFFIX for name in house.reading_order(self.env)]
-        return [*made, "genindex" + SUFFIX] if self.has_index() else made
+        return [name + SUFFIX for name in house.reading_order(self.env)]
 
 
 def lines(parent: Element, depth: int) -> list[Entry]:

@@ -86,6 +86,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> SmallBook:
     """A book whose every page was written anew."""
     made = SmallBook(tmp_path_factory.mktemp("small"))
     made.write("book/conf.py", CONF + SMALL)
+    made.change("book/index.md", "back/bibliography", "back/bibliography\ngenindex")
     made.write("build/figures/01-first/alpha-learning-curves.svg", SVG)
     made.change("book/front/preface.md", "Hello.", "Hello, {index}`reader`.")
     made.change("book/01-first/alpha.md", "## The walk", "$x'_t$, and so on.\n\n## The walk")
@@ -130,6 +131,7 @@ def test_same_sources_give_the_same_bytes(
 def test_a_page_that_is_gone_is_gone_from_the_book(tmp_path: Path) -> None:
     made = SmallBook(tmp_path)
     made.write("book/conf.py", CONF + SMALL)
+    made.change("book/index.md", "back/bibliography", "back/bibliography\ngenindex")
     made.write("book/front/more.md", "# More\n\nMore.\n")
     made.change("book/index.md", "front/preface", "front/preface\nfront/more")
     assert made.build("epub") == []
