@@ -40,8 +40,8 @@ def spans(pdf: Pdf, aux: str) -> dict[str, Span]:
     return found
 
 
-def attach(pdf: Pdf, scripts: Mapping[str, Path], stamp: str) -> None:
-    """Attach scripts, by the names that they get; `stamp` is the date of each."""
+def attach(pdf: Pdf, scripts: Mapping[str, Path]) -> None:
+    """Attach scripts, by the names that they get, and without a date."""
     for name, path in scripts.items():
         pdf.attachments[name] = pikepdf.AttachedFileSpec(
             pdf,
@@ -49,8 +49,8 @@ def attach(pdf: Pdf, scripts: Mapping[str, Path], stamp: str) -> None:
             description=f"{path.parent.parent.name}/{path.parent.name}/{path.name}",
             filename=name,
             mime_type="text/x-python",
-            creation_date=stamp,
-            mod_date=stamp,
+            creation_date="",
+            mod_date="",
         )
 
 

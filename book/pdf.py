@@ -178,7 +178,7 @@ def finish(made: Path, target: Path, time: str) -> None:
     subject = this.title.partition(": ")[2]
     with pikepdf.open(made) as pdf:
         scripts = sorted((ROOT / "scripts").glob("[0-9]*/*.py"))
-        chapters.attach(pdf, {f"{p.parent.name}-{p.name}": p for p in scripts}, stamp(time))
+        chapters.attach(pdf, {f"{p.parent.name}-{p.name}": p for p in scripts})
         save(pdf, target, time, this.name, subject, this.keywords)
 
 
@@ -193,33 +193,29 @@ def cut_chapters(whole: Path, spans: dict[str, Span], time: str) -> None:
         subject = f"{this.title}, version {this.version}, pages {pages}"
         with pikepdf.open(whole) as pdf:
             title = chapters.cut(pdf, spans[name])
-            chapters.attach(pdf, {script.name: script}, stamp(time))
+            chapters.attach(pdf, {script.name: script})
             save(pdf, target, time, title, subject, [f"nm:{script.stem}", *this.keywords])
     for path in (BUILD / "chapters").glob("*"):
         if path not in targets:
             path.unlink()
 
 
-def stamp(time: str) -> str:
-    """A time as PDF writes it."""
-    return datetime.fromtimestamp(int(time), UTC).strftime("D:%Y%m%d%H%M%S+00'00'")
-
-
 def save(
     pdf: pikepdf.Pdf, target: Path, time: str, title: str, subject: str, keywords: Sequence[str]
 ) -> None:
     """Write a PDF with its metadata and a name that depends on its bytes, whole or not at all."""
+    day = datetime.fromtimestamp(int(time), UTC)
+    stamp = day.strftime("D:%Y%m%d%H%M%S+00'00'")
     pdf.Root.Lang = pikepdf.String(LANGUAGE)
-    pdf.docinfo["/CreationDate"] = pdf.docinfo["/ModDate"] = stamp(time)
+    pdf.docinfo["/CreationDate"] = pdf.docinfo["/ModDate"] = stamp
     pdf.docinfo["/Creator"] = CREATOR
-    moment = datetime.fromtimestamp(int(time), UTC).isoformat()
     with pdf.open_metadata(set_pikepdf_as_editor=False, update_docinfo=True) as about:
         about["dc:title"] = title
         about["dc:creator"] = list(map(str, edition.read(ROOT).authors))
         about["dc:description"] = subject
         about["dc:language"] = {LANGUAGE}
         about["pdf:Keywords"] = ", ".join(keywords)
-        about["xmp:CreateDate"] = about["xmp:ModifyDate"] = moment
+        about["xmp:CreateDate"] = about["xmp:ModifyDate"] = day.isoformat()
         about["xmp:CreatorTool"] = CREATOR
     part = target.with_suffix(".part")
     pdf.save(

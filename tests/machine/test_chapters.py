@@ -77,7 +77,7 @@ def alpha(book: Path) -> Path:
     """The first chapter, cut out and saved."""
     target = book.with_name("alpha.pdf")
     with pikepdf.open(book) as file:
-        chapters.attach(file, {"other.py": Path(__file__)}, "D:20260101000000Z")
+        chapters.attach(file, {"other.py": Path(__file__)})
         assert chapters.cut(file, chapters.spans(file, AUX)["01-first/alpha"]) == "How alpha works"
         file.save(target)
     return target
@@ -117,7 +117,7 @@ def test_attached_scripts_come_out_as_they_went_in(book: Path, tmp_path: Path) -
     script.parent.mkdir(parents=True)
     script.write_bytes(b"print(1)\r\n")
     with pikepdf.open(book) as file:
-        chapters.attach(file, {"01-first-alpha.py": script}, "D:20260101000000Z")
+        chapters.attach(file, {"01-first-alpha.py": script})
         file.save(tmp_path / "out.pdf")
     with pikepdf.open(tmp_path / "out.pdf") as file:
         attached = file.attachments["01-first-alpha.py"]

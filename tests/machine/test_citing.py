@@ -161,7 +161,7 @@ def book(tmp_path: Path) -> SmallBook:
 def built(tmp_path_factory: pytest.TempPathFactory) -> SmallBook:
     """A book that can be cited, built; tests only look at it."""
     book = small(tmp_path_factory.mktemp("cited"))
-    book.change("book/01-first/alpha.md", "# Alpha\n", "# Alpha <b> & `code`\n")
+    book.change("book/01-first/alpha.md", "# Alpha\n", '# Alpha <b> & `"code"`\n')
     assert book.build("html", parallel=2) == []
     assert book.build("latex") == []
     return book
@@ -199,7 +199,7 @@ def translated(page: str) -> dict[str, str | list[str]]:
 def test_a_translator_finds_a_book_section(built: SmallBook) -> None:
     assert translated(built.page("01-first/alpha")) == {
         "itemType": "bookSection",
-        "title": "Alpha <b> & code",
+        "title": 'Alpha <b> & "code"',
         "bookTitle": "Small: A Book",
         "publicationTitle": "Small: A Book",
         "creators": ["The Small authors"],
@@ -219,7 +219,7 @@ def test_linked_data_is_a_chapter_of_a_book(built: SmallBook) -> None:
     assert (data["@type"], data["identifier"], data["name"]) == (
         "Chapter",
         "nm:alpha",
-        "Alpha <b> & code",
+        'Alpha <b> & "code"',
     )
     assert (data["isPartOf"]["@type"], data["isPartOf"]["name"]) == ("Book", "Small: A Book")
     assert (data["pageStart"], data["pageEnd"]) == ("7", "21")
@@ -240,7 +240,7 @@ def test_the_box_shows_what_the_files_hold(built: SmallBook) -> None:
 
 def test_the_address_that_never_changes_leads_to_the_page(built: SmallBook) -> None:
     door = BeautifulSoup(built.page("alpha"), "html.parser")
-    assert door.title.string == "Alpha <b> & code"
+    assert door.title.string == 'Alpha <b> & "code"'
     refresh = door.find("meta", attrs={"http-equiv": "refresh"})["content"]
     assert refresh == "0; url=01-first/alpha.html"
     assert door.a["href"] == "01-first/alpha.html" and door.a.string == "nm:alpha"
@@ -250,7 +250,7 @@ def test_print_says_how_to_cite_below_the_title(built: SmallBook) -> None:
     tex = built.tex()
     opening = tex.split(r"\chapter{Alpha")[1].split("Kingma")[0]
     assert (
-        r"\nmcite{The Small authors (2026). Alpha <b> \& code. In Small: A Book, version 1.2.0}"
+        r'\nmcite{The Small authors (2026). Alpha <b> \& "code". In Small: A Book, version 1.2.0}'
         "{01-first/alpha::doc}{02-second/index::doc}{nm:alpha.}" in opening
     )
     assert "{02-second/beta::doc}{back/solutions::doc}{nm:beta.}" in tex
