@@ -1,18 +1,17 @@
 """microattention: nine ways to look back, trained alike.
 
-Claim: what a layer keeps of the past bounds what it can recall. Nine layers,
-from multi-head attention to nothing, learn for equally many steps to answer
-questions about sixteen records. Those that keep less answer less; linear
-attention, whose memory never grows, falls far behind here, and hardly when
-it learns the sounds of English words.
+Claim: what a layer keeps of the past bounds what it can recall, and how it
+keeps it counts as much. Where records must be told apart, heads that share
+keys beat latents of the same size, and latents a window. Linear attention,
+whose memory never grows, falls far behind there, and hardly on the sounds
+of English words.
 
-Left out: a feed-forward layer, a second layer, rotary positions (for which
-latent attention needs extra columns), and the kernels that make it fast.
+Left out: a norm, a feed-forward layer, a second layer, rotary positions (for
+which latent attention needs extra columns), and kernels that make it fast.
 
 Shazeer, "Fast Transformer Decoding: One Write-Head is All You Need" (2019).
-The run shows held-out answers beside chance and two floors; multiply-adds
-and floats kept, counted and by formula; every layer run again token by token
-from its memory alone; the best one with its weights or its sight cut.
+The run shows held-out answers beside chance and two floors; what is computed
+and kept, counted and by formula; and each layer run from its memory alone.
 """
 
 # === Imports ===
@@ -43,8 +42,8 @@ KINDS = {  # name: what makes weights of scores, key heads, latents, window
 RECALL = ["multi-head", "grouped-query", "multi-query", "latent 16",
           "latent 8", "window 8", "linear", "mean", "nothing"]
 SOUNDS = ["multi-head", "linear", "mean"]  # about eight seconds each
-RATE = 0.05  # of 0.03, 0.04, 0.05 and 0.06, nobody's worst
-RATES = {"latent 16": 0.03}  # but its: two matrices in a row overshoot
+RATE = 0.05  # of 0.03, 0.04, 0.05 and 0.06, good for nearly all
+RATES = {"latent 16": 0.03}  # two matrices in a row overshoot with more
 RECORDS = 16  # four times the columns of a head
 INDEXES = 2  # 1: by name alone, for which one head of keys is enough
 STEPS = {"recall": 300, "sounds": 300}  # what a minute and a half allows
@@ -587,6 +586,17 @@ def examine(who, model, task):
     return said
 
 
+# --- Show one sequence ---
+def show(task, said):
+    """The first held-out book; the answers to all questions, and ours."""
+    symbols = ascii_letters + digits
+    tokens, questions = task.test[0]
+    asked = [symbols[token[0]] for token, *_ in questions]
+    print("book   |", *("".join(symbols[i] for i in t) for t in tokens))
+    print("right  |", *(f"{s}={q[2]}" for s, q in zip(asked, questions)))
+    print("said   |", *(f"{s}={a}" for s, a in zip(asked, said)))
+
+
 # === Three tokens for a pencil ===
 def by_hand():
     """Linear attention as weights and as a state."""
@@ -621,16 +631,6 @@ def study(task, kinds):
             examine("cut to 8", model, task)
             model.window, model.rule = 0, "mean"  # scores have no say
             examine("averaging", model, task)
-
-
-def show(task, said):
-    """The first held-out book; the answers to all questions, and ours."""
-    symbols = ascii_letters + digits
-    tokens, questions = task.test[0]
-    asked = [symbols[token[0]] for token, *_ in questions]
-    print("book   |", *("".join(symbols[i] for i in t) for t in tokens))
-    print("right  |", *(f"{s}={q[2]}" for s, q in zip(asked, questions)))
-    print("said   |", *(f"{s}={a}" for s, a in zip(asked, said)))
 
 
 def main():
