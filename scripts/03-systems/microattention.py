@@ -604,7 +604,8 @@ def by_hand():
     weights = weigh([query], keys, [(0, 3)], "linear")[0][0]
     state = [sum(map(mul, row, values)) for row in transpose(keys)]
     z = [sum(row) for row in transpose(keys)]
-    print(f"pencil | weights {weights} | mean {sum(map(mul, weights, values))}")
+    output = sum(map(mul, weights, values))
+    print(f"pencil | weights {weights} | output {output}")
     print(f"pencil | S {state} | z {z} | {sum(map(mul, query, state))} / "
           f"{sum(map(mul, query, z))}")
 
