@@ -338,8 +338,9 @@ def attend(queries, keys, values, places, groups, rule):
 
 # === Make features positive ===
 def positive(row):
-    """phi(x) = x + 1 above zero and e^x below: positive([1, 0]) -> [2, 1.0]
+    """phi(x) = x + 1 above zero and e^x below.
 
+    positive([1, 0]) -> [2, 1.0]
     """
     return [v + 1 if v > 0 else exp(v) for v in row]
 
@@ -419,8 +420,9 @@ WORK = [0]  # multiply-adds so far
 
 
 def against(rows, row):
-    """Every row times one, counted: against([[2, 1]], [3, 4]) -> [10]
+    """Every row times one, and the multiply-adds are counted.
 
+    against([[2, 1]], [3, 4]) -> [10]
     """
     WORK[0] += len(rows) * len(row)
     return [sum(map(mul, r, row)) for r in rows]
