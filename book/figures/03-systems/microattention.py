@@ -86,12 +86,12 @@ def near_far(run):
     ax.scatter(near, rows, color=style.ACCENT, marker="o", s=24, zorder=3, label="nearer eight")
     ax.scatter(far, rows, color=style.RUST, marker="s", s=20, zorder=3, label="farther eight")
     ax.axvline(10, color=style.GREY, linewidth=0.9, linestyle=style.DASHES[2])
-    ax.annotate("chance", (10, -0.6), (3, 0), textcoords="offset points", color=style.GREY,
+    ax.annotate("chance", (10, 4.6), (3, 0), textcoords="offset points", color=style.GREY,
                 size=style.SMALL)  # fmt: skip
     ax.set_yticks(list(rows), names)
     ax.invert_yaxis()
     ax.set(xlim=(0, 90), xlabel="right answers (%)")
-    ax.legend(loc="lower right")
+    ax.legend(loc="center right")
     return figure
 
 
@@ -105,7 +105,7 @@ def learning(run):
         ax.plot([1, 2, 3], losses, color=style.SERIES[k], marker=style.MARKERS[k],
                 linestyle=style.DASHES[k], label=name)  # fmt: skip
     ax.set_xticks([1, 2, 3], ["first hundred", "second", "third"])
-    ax.set(ylabel="loss (nats)", xlabel="steps", xlim=(0.9, 3.1))
+    ax.set(ylabel="loss (nats)", xlabel="steps", xlim=(0.75, 3.15))
     ax.legend(loc="lower left")
     ax.grid(axis="y")
     return figure
