@@ -87,7 +87,16 @@ def serve_early(app: Sphinx) -> None:
     spec = find_spec("sphinx_exercise")
     if isinstance(app.builder, StandaloneHTMLBuilder) and spec and spec.origin:
         sheet = Path(spec.origin).parent / "assets" / "html" / "exercise.css"
-        app.config.html_static_path.append(str(sheet))
+        app.config.html_static_path = [*app.config.html_static_path, str(sheet)]
+
+
+def forget_words(app: Sphinx) -> list[Any]:
+    """Drop words that no page holds any longer: Sphinx keeps them in the index of the search."""
+    indexer = getattr(app.builder, "indexer", None)
+    for words in (indexer._mapping, indexer._title_mapping) if indexer else ():
+        for word in [word for word, pages in words.items() if not pages]:
+            del words[word]
+    return []  # no page is added
 
 
 def finish(app: Sphinx, exception: Exception | None) -> None:
@@ -105,6 +114,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_post_transform(CloseUp)
     app.connect("builder-inited", serve_early)
+    app.connect("html-collect-pages", forget_words)
     # The theme overlooks the default translator where any other format has one of its own.
     app.set_translator("html", Writer)
     app.connect("build-finished", finish, priority=900)  # after the theme, which writes the file
