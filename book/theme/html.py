@@ -70,12 +70,16 @@ class CloseUp(SphinxPostTransform):
 
 
 class Writer(HTML5Translator):
-    """Sphinx's own, but for the one id that sphinx-exercise gives to every exercise's content."""
+    """Sphinx's own, but for an id that sphinx-exercise repeats and a role that HTML gave up."""
 
     def visit_section(self, node: nodes.section) -> None:
         if node["ids"] in (["exercise-content"], ["solution-content"]):
             node["ids"] = []
         super().visit_section(node)
+
+    def visit_citation(self, node: nodes.citation) -> None:
+        super().visit_citation(node)
+        self.body[-1] = self.body[-1].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def serve_early(app: Sphinx) -> None:
