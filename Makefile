@@ -47,6 +47,7 @@ check: setup-test  ## style, types and house rules, in seconds
 	@$(RUN) -m pytest tests/test_house.py
 
 test: check book  ## everything: check, the book, every test
+	@$(RUN) -m book.chromium
 	@$(RUN) -m pytest -n 2 --dist loadfile tests/machine
 	@$(RUN) -m pytest -n 2 --dist loadfile tests --ignore tests/machine  # JAX allows no forks after it
 

@@ -1,7 +1,9 @@
 """The whole book as it was built: `make book` comes first (`make test` sees to it)."""
 
+import gzip
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -86,6 +88,22 @@ def test_every_image_says_what_it_shows(pages: dict[Path, BeautifulSoup]) -> Non
         if not img.get("alt", "").strip()
     ]
     assert not mute, mute
+
+
+@each_script
+def test_a_chapter_page_is_light(path: Path, pages: dict[Path, BeautifulSoup]) -> None:
+    """A chapter with its figures, light and dark, takes at most 300 KB on the way to a reader."""
+    page = HTML / path.parent.name / f"{path.stem}.html"
+    figures = {page.parent / img["src"] for img in pages[page].find_all("img")}
+    assert sum(len(gzip.compress(file.read_bytes())) for file in {page, *figures}) < 300_000
+
+
+def test_no_page_has_an_inline_handler_or_an_id_twice(pages: dict[Path, BeautifulSoup]) -> None:
+    for page, soup in pages.items():
+        handlers = [name for tag in soup.find_all(True) for name in tag.attrs if name[:2] == "on"]
+        ids = Counter(tag["id"] for tag in soup.find_all(id=True))
+        assert not handlers, f"{page.name}: {handlers}"
+        assert ids.total() == len(ids), f"{page.name}: {ids.most_common(3)}"
 
 
 @each_script

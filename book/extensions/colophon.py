@@ -103,7 +103,7 @@ class Colophon(Overview):
             ("by running", f"{len(stops)} programs, and {others} experiments with them"),
             ("and made with", tools),
         ]
-        return table(("this copy was", ""), ("---", "---"), rows)
+        return table(("this copy was", "as recorded"), ("---", "---"), rows)
 
     def records(self, stop: Stop) -> list[dict[str, Any]]:
         """The records of a chapter's runs."""

@@ -182,7 +182,7 @@ def visit_displaymath(self: HTML5Translator, node: nodes.math_block) -> None:
 
 def serve(app: Sphinx) -> None:
     if isinstance(app.builder, StandaloneHTMLBuilder):
-        app.config.html_static_path.append(str(KATEX / "static"))
+        app.config.html_static_path = [*app.config.html_static_path, str(KATEX / "static")]
 
 
 def link_style(

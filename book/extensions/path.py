@@ -90,7 +90,7 @@ class Chapters(Overview):
             [str(place), link(stop), stop.header.teaches or "", self.needed(stops, stop)]
             for place, stop in enumerate(stops, 1)
         )
-        return table(("", "chapter", "teaches", "builds on"), ("--:", "---", "---", "---"), rows)
+        return table(("no.", "chapter", "teaches", "builds on"), ("--:", "---", "---", "---"), rows)
 
     def needed(self, stops: list[Stop], stop: Stop) -> str:
         places = [

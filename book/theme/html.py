@@ -1,6 +1,7 @@
 """What the HTML edition asks of Sphinx and of its theme. The look is in static/nomagic.css."""
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,13 @@ from book.extensions.facts import claim_mark
 
 THEME = Path(__file__).resolve().parent
 
+UNUSED = ["*.map", "fontawesome.js*", "fa-brands-*", "*-macros.html", "logo_*"]
+
 SETTINGS: dict[str, Any] = {
     "html_theme": "sphinx_book_theme",
     "html_title": "No Magic",
+    "templates_path": ["theme/templates"],
+    "template_bridge": "book.theme.policy.Templates",
     "html_static_path": ["theme/static"],
     "html_css_files": [("nomagic.css", {"priority": 900})],
     "html_context": {"default_mode": "auto"},  # the reader's system decides, then the switch
@@ -29,6 +34,7 @@ SETTINGS: dict[str, Any] = {
         "max_navbar_depth": 2,
         "navbar_end": [],
         "navbar_persistent": [],  # else a second search box
+        "primary_sidebar_end": [],  # else a place for advertisements
         "search_bar_text": "Search",
         "shorten_urls": False,
         "show_navbar_depth": 2,
@@ -36,6 +42,7 @@ SETTINGS: dict[str, Any] = {
         "use_download_button": False,
         "use_fullscreen_button": False,
     },
+    "html_favicon": "theme/icon.svg",
     "html_copy_source": False,
     "html_show_sourcelink": False,
     "html_show_search_summary": False,  # fetches pages, which browsers refuse from file://
@@ -62,20 +69,57 @@ class CloseUp(SphinxPostTransform):
                 mark.parent[place - 1] = nodes.Text(before.rstrip())
 
 
+class Writer(HTML5Translator):
+    """Sphinx's own, but for an id that sphinx-exercise repeats and a role that HTML gave up."""
+
+    def visit_section(self, node: nodes.section) -> None:
+        if node["ids"] in (["exercise-content"], ["solution-content"]):
+            node["ids"] = []
+        super().visit_section(node)
+
+    def visit_citation(self, node: nodes.citation) -> None:
+        super().visit_citation(node)
+        self.body[-1] = self.body[-1].replace('role="doc-biblioentry"', 'role="listitem"')
+
+
+def serve_early(app: Sphinx) -> None:
+    """Serve the sheet of sphinx-exercise before the pages are written, not only after.
+
+    A page names each sheet with its checksum. Without this a clean build would find no sheet to
+    take it from, and the next build would.
+    """
+    spec = find_spec("sphinx_exercise")
+    if isinstance(app.builder, StandaloneHTMLBuilder) and spec and spec.origin:
+        sheet = Path(spec.origin).parent / "assets" / "html" / "exercise.css"
+        app.config.html_static_path = [*app.config.html_static_path, str(sheet)]
+
+
+def forget_words(app: Sphinx) -> list[Any]:
+    """Drop words that no page holds any longer: Sphinx keeps them in the index of the search."""
+    indexer = getattr(app.builder, "indexer", None)
+    for words in (indexer._mapping, indexer._title_mapping) if indexer else ():
+        for word in [word for word, pages in words.items() if not pages]:
+            del words[word]
+    return []  # no page is added
+
+
 def finish(app: Sphinx, exception: Exception | None) -> None:
-    """Put the book's colours of code over the theme's, and leave out the source maps."""
+    """Put the book's colours of code over the theme's, and leave out what no page asks for."""
     if exception or not isinstance(app.builder, StandaloneHTMLBuilder):
         return
     static = Path(app.outdir) / "_static"
     if static.is_dir():
-        shutil.copyfile(THEME / "pygments.css", static / "pygments.css")
-        for path in static.rglob("*.map"):
-            path.unlink()
+        shutil.copyfile(THEME / "static" / "pygments.css", static / "pygments.css")
+        for pattern in UNUSED:
+            for path in static.rglob(pattern):
+                path.unlink()
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_post_transform(CloseUp)
+    app.connect("builder-inited", serve_early)
+    app.connect("html-collect-pages", forget_words)
     # The theme overlooks the default translator where any other format has one of its own.
-    app.set_translator("html", HTML5Translator)
+    app.set_translator("html", Writer)
     app.connect("build-finished", finish, priority=900)  # after the theme, which writes the file
     return {"parallel_read_safe": True, "parallel_write_safe": True}

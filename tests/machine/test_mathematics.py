@@ -168,3 +168,19 @@ def test_wrong_tex_is_told_with_its_place_at_every_build(pages: Pages) -> None:
 def test_what_latex_would_refuse_katex_refuses(tex: str) -> None:
     ((html, error),) = mathematics.render([(tex, False)])
     assert html is None and error
+
+
+@pytest.mark.parametrize("tex", [r"\underset{n \times m}{A} B", r"\operatorname*{mean}_i x_i"])
+def test_mathml_holds_rows_in_rows_and_text_in_letters(tex: str) -> None:
+    ((html, _),) = mathematics.render([(tex, True)])
+    assert html
+    mathml = html[html.index("<math") : html.index("</math>")]
+    assert "<munder>" in mathml
+    assert not re.search(r"<(mi|mo|mn)\b[^>]*><\w", mathml)
+    for tag in ("mi", "mo", "mrow", "munder"):
+        assert len(re.findall(rf"<{tag}\b", mathml)) == mathml.count(f"</{tag}>")
+
+
+def test_mathml_has_no_empty_column_spacing() -> None:
+    ((html, _),) = mathematics.render([(r"\begin{align*} a &= b \\ c &= d \end{align*}", True)])
+    assert html and 'columnspacing=""' not in html

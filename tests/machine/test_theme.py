@@ -10,7 +10,7 @@ from sphinx.util.docutils import docutils_namespace, patch_docutils
 from book.figures import style
 
 THEME = Path(__file__).resolve().parent.parent.parent / "book" / "theme"
-SHEETS = [THEME / "static/nomagic.css", THEME / "pygments.css"]
+SHEETS = [THEME / "static/nomagic.css", THEME / "static/pygments.css"]
 SHEET = SHEETS[0].read_text(encoding="utf-8")
 
 

@@ -1,0 +1,47 @@
+"""See to it that the browser tests have a Chromium: `python -m book.chromium`.
+
+Where it is missing: as root, or with a sudo that asks for no password, on Debian and its
+descendants, it is installed; elsewhere the command that installs it is printed.
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from book.texlive import privilege
+
+NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+MAC = [f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Chromium", "Google Chrome")]
+MISSING = (
+    "The tests in a browser need Chromium or Chrome 120 or later. Install it with one of these, "
+    "then try again:\n"
+    "  Debian:  sudo apt-get install --no-install-recommends chromium\n"
+    "  Ubuntu:  sudo snap install chromium\n"
+    "  Fedora:  sudo dnf install chromium\n"
+    "  macOS:   brew install --cask chromium"
+)
+
+
+def find() -> str | None:
+    """The path of the browser; None where there is none."""
+    found = [path for path in map(shutil.which, NAMES) if path]
+    found += [path for path in MAC if Path(path).is_file()]
+    return found[0] if found else None
+
+
+def main() -> None:
+    before = privilege()
+    if find() or not shutil.which("apt-get") or before is None:
+        sys.exit(None if find() else MISSING)
+    print("Installing chromium (90 MB to fetch, 330 on disk)", flush=True)
+    apt = [*before, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    apt += ["-o", "Dpkg::Use-Pty=0"]
+    subprocess.run([*apt, "update"])
+    subprocess.run([*apt, "install", "-y", "--no-install-recommends", "chromium"])
+    if not find():
+        sys.exit(MISSING)
+
+
+if __name__ == "__main__":
+    main()
