@@ -4,7 +4,9 @@ from collections import defaultdict
 
 from book.figures import style
 
-HEIGHT, GAP = 0.34, 0.62  # inches: of a box, and from one row of boxes to the next
+BOX, HEIGHT = 1.0, 0.34  # inches
+GAP = 0.66  # inches from one row of boxes to the next
+LINES = ["-", "--", ":"]  # of the boxes of each part
 
 
 def depths(chapters):
@@ -39,10 +41,11 @@ def chapters(run):
     boxes = {}
     for level, row in rows.items():
         for place, (tier, name) in enumerate(row):
-            colour = style.SERIES[tiers.index(tier) % len(style.SERIES)]
+            part = tiers.index(tier)
+            look = {"ec": style.SERIES[part], "ls": LINES[part], "lw": 1.1}
             x = style.WIDTH * (place + 0.5) / len(row)
             y = height - 0.05 - HEIGHT / 2 - GAP * level
-            boxes[name] = style.box(ax, x, y, name, 1.08, HEIGHT, ec=colour, lw=1.1)
+            boxes[name] = style.box(ax, x, y, name, BOX, HEIGHT, **look)
     for name, earlier in needs.items():
         for needed in earlier:
             style.arrow(ax, boxes[needed], boxes[name])
