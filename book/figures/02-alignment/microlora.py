@@ -100,7 +100,7 @@ def price(run):
         right.annotate(name, row, shift, textcoords="offset points", color=color, ha=ha,
                        size=style.SMALL)  # fmt: skip
     least = min(_row(run, name)[1] for name, _ in fulls)
-    right.set(xlabel="loss on new names", ylabel="loss on old names", xlim=(least - 0.08, None))
+    right.set(xlabel="loss on new names", ylabel="loss on old names", xlim=(least - 0.1, None))
     return figure
 
 
