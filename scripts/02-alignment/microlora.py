@@ -498,7 +498,7 @@ class Study:
         return [list(node.value) for node in self.model.parameters]
 
     def restore(self, values):
-        """Put numbers back; every adaptation sees names in one order."""
+        """Put numbers back, and the seed: new pairs are always the same."""
         random.seed(SEED)
         self.model.pairs = None
         for node, rows in zip(self.model.parameters, values):
@@ -514,6 +514,7 @@ class Study:
     # --- One way of adapting ---
     def adapt(self, name, parameters, rate, steps=STEPS):
         """Train `parameters` on the few new names and print a row."""
+        random.seed(SEED)  # with pairs drawn or not: names in one order
         train(self.model, self.few, parameters, rate, steps)
         self.show(name, parameters)
         return self.values()

@@ -271,6 +271,8 @@ def test_counts_are_a_distribution(small, monkeypatch):
     second = (1 + 2 * p0[1]) / 4
     assert small.counts(Tiny, 0) == pytest.approx(-np.log(p0).mean())
     assert small.counts(Tiny, 1) == pytest.approx(-np.log([first, second]).mean())
+    # after (4, 0) came one letter, of one kind, and it was another one
+    assert small.counts(Tiny, 2) == pytest.approx(-np.log([first, second / 2]).mean())
 
 
 def test_what_is_held_out_is_never_trained_on(script):
@@ -327,10 +329,79 @@ def test_every_adaptation_sees_the_same_names(small, monkeypatch):
     study, seen = small.Study(), []
     monkeypatch.setattr(small, "loss_of", lambda model, examples: seen.append(examples) or
                         small.record([[0.0]], lambda grad: None))  # fmt: skip
+    monkeypatch.setattr(study, "show", lambda name, parameters: None)
     for _ in range(2):
         study.restore(study.base)
-        small.train(study.model, study.few, [], 0.01, 4)
-    assert seen[:4] == seen[4:] and len({str(batch) for batch in seen}) > 1
+        study.adapt("full", study.model.parameters, 0.01)
+    for rank in (1, 4):  # whatever is drawn for the pairs
+        study.lora("lora", rank, "AB")
+    steps = len(seen) // 4
+    assert all(seen[i * steps : (i + 1) * steps] == seen[:steps] for i in range(4))
+    assert len({str(batch) for batch in seen}) > 1
+    assert all(example in study.few for batch in seen for example in batch)
+
+
+def test_new_pairs_are_the_same_whatever_was_drawn_before(small):
+    random.seed(5)
+    study, drawn_pairs = small.Study(), []
+    for _ in range(2):
+        study.restore(study.base)
+        assert study.model.pairs is None
+        study.model.pairs = small.thin_pairs(study.model, 2)
+        drawn_pairs.append([node.value for node in nodes_of(study.model)])
+    assert drawn_pairs[0] == drawn_pairs[1]
+
+
+def test_a_row_shows_the_losses_on_held_out_names(small, capsys):
+    random.seed(5)
+    study = small.Study()
+    assert len(study.few) == small.NEW and study.new.train == study.few
+    expected = []
+    for side in (study.new, study.old):
+        expected.append(small.loss_of(study.model, side.held_out).value[0][0])
+        small.TAPE.clear()
+    assert expected[0] != pytest.approx(expected[1], abs=1e-3)
+    printed = re.search(r"base .* new (\S+) \| old (\S+)\n", capsys.readouterr().out)
+    assert [float(v) for v in printed.groups()] == pytest.approx(expected, abs=6e-4)
+
+
+def test_an_update_cut_to_rank_0_is_gone_and_at_full_rank_is_whole(small, monkeypatch, capsys):
+    monkeypatch.setattr(small, "RANKS", [1, 6])
+    random.seed(5)
+    study = small.Study()
+    study.restore(study.base)
+    tuned = study.adapt("full", study.model.parameters, 0.1)
+    expected = []
+    for values in (tuned[:3] + study.base[3:], tuned):
+        study.restore(values)
+        expected.append(small.evaluate(study.model, study.new))
+    capsys.readouterr()
+    small.directions(study, tuned)
+    out = capsys.readouterr().out
+    cuts = dict(re.findall(r"cut to rank (\d) \| new (\S+)", out))
+    assert list(cuts) == ["0", "1", "6"]
+    assert [float(cuts["0"]), float(cuts["6"])] == pytest.approx(expected, abs=6e-4)
+    assert abs(expected[0] - expected[1]) > 2e-3
+    updates = [np.array(a) - np.array(b) for a, b in zip(tuned[3:], study.base[3:], strict=True)]
+    shares = re.findall(r"1 direction holds +(\d+)%, 4 +(\d+)% \|", out)
+    for update, held in zip(updates, shares, strict=True):
+        energy = np.linalg.svd(update, compute_uv=False) ** 2
+        for r, share in zip((1, 4), held, strict=True):
+            assert 100 * energy[:r].sum() / energy.sum() == pytest.approx(int(share), abs=1.5)
+
+
+def test_girls_names_differ_from_boys_most_at_the_end(script):
+    """The chapter's reason to look at the head: divergence of the letters at three places."""
+    random.seed(1)
+    far = []
+    for place in (slice(-2, -1), slice(1, 2), slice(2, -2)):
+        shares = []
+        for side in (script.Side("girls", "boys"), script.Side("boys", "girls")):
+            letters = [i for ids, _ in side.train for i in ids[place]]
+            counted = np.bincount(letters, minlength=27)[1:] + 0.5
+            shares.append(counted / counted.sum())
+        far.append((shares[0] * np.log(shares[0] / shares[1])).sum())
+    assert far[0] > 5 * max(far[1:])
 
 
 def test_rates_rise_and_fall(small, monkeypatch):
@@ -352,7 +423,7 @@ def test_main_prints_the_same_twice(small, capsys):
     gaps = re.findall(r"adapter +(\w+) \| on (\S+) \| off again (\S+) \| .* (\S+)$",
                       printed[0], re.M)  # fmt: skip
     assert [rank for rank, *_ in gaps] == ["new", "1", "2", "4"]
-    assert float(gaps[0][1]) == 0
+    assert float(gaps[0][1]) == 0 and all(float(on) > 0 for _, on, *_ in gaps[1:])
     assert all(float(off) == 0 and float(melted) < 1e-9 for _, _, off, melted in gaps)
 
 

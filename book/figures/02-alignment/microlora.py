@@ -86,9 +86,10 @@ def price(run):
         right.plot([r[1] for r in rows], [r[2] for r in rows], marker=mark, color=color,
                    linestyle=line, linewidth=0.8)  # fmt: skip
         for (_, text), row in zip(names, rows, strict=True):
-            below = text == "full, 0.003"
-            right.annotate(text, row[1:], (-4 if below else side, -11 if below else 2),
-                           textcoords="offset points", color=color, size=style.SMALL)  # fmt: skip
+            inward = text in ("full, 0.003", "full, 0.01")  # LoRA is at their right
+            right.annotate(text, row[1:], (-6 if inward else side, -3 if inward else 2),
+                           textcoords="offset points", color=color, size=style.SMALL,
+                           ha="right" if inward else "left")  # fmt: skip
     early = run.rows(ROW.format(r"full, 0\.003, \d+ steps"))[0][1:]
     for row, name, mark, color, shift, ha in (
         (early, "full, stopped early", "D", style.INK, (7, -4), "left"),
@@ -98,7 +99,8 @@ def price(run):
         right.plot([row[0]], [row[1]], marker=mark, color=color, linestyle="none", markersize=4.5)
         right.annotate(name, row, shift, textcoords="offset points", color=color, ha=ha,
                        size=style.SMALL)  # fmt: skip
-    right.set(xlabel="loss on new names", ylabel="loss on old names")
+    least = min(_row(run, name)[1] for name, _ in fulls)
+    right.set(xlabel="loss on new names", ylabel="loss on old names", xlim=(least - 0.1, None))
     return figure
 
 
@@ -124,7 +126,7 @@ def directions(run):
     full = run.rows(ROW.format(r"full, rate 0\.01"))[0][1]
     right.plot([r for r, _ in cuts], [loss for _, loss in cuts], marker="o", color=style.ACCENT)
     right.axhline(full, color=style.INK, linewidth=0.9, linestyle=style.DASHES[1])
-    right.annotate("uncut", (4, full), (0, -3), textcoords="offset points", ha="right", va="top")
+    right.annotate("uncut", (0, full), (0, -3), textcoords="offset points", ha="left", va="top")
     right.set(xlabel="cut to rank", ylabel="loss on new names",
               ylim=(min(full, *(loss for _, loss in cuts)) - 0.015, None))  # fmt: skip
     right.set_xticks([r for r, _ in cuts])
