@@ -1,6 +1,6 @@
 """Directives for pages about the book as a whole; all they say comes from headers and records.
 
-```{path}           the chapters in reading order: what each teaches, needs, costs
+```{path}           the chapters in reading order: what each teaches, and after which
 ```{course}         a plan: one line "when | chapters | exercises" for each sitting
 ```{programs}       every script with its length and what its run and experiments cost
 ```{planned}        what the opener's header says is planned for its tier
@@ -87,18 +87,19 @@ class Chapters(Overview):
 
     def markdown(self, stops: list[Stop]) -> str:
         rows = (
-            [str(place), link(stop), stop.header.teaches or "", self.needed(stops, stop)]
+            [str(place), link(stop), f"{stop.header.teaches}{self.after(stops, stop)}"]
             for place, stop in enumerate(stops, 1)
         )
-        return table(("no.", "chapter", "teaches", "builds on"), ("--:", "---", "---", "---"), rows)
+        return table(("no.", "chapter", "teaches"), ("--:", "---", "---"), rows)
 
-    def needed(self, stops: list[Stop], stop: Stop) -> str:
+    def after(self, stops: list[Stop], stop: Stop) -> str:
+        """What must be read before a chapter, as the end of its line."""
         places = [
             str(place)
             for place, earlier in enumerate(stops, 1)
             if earlier.name in stop.header.builds_on
         ]
-        return ", ".join(places)
+        return f" *(after {', '.join(places)})*" if places else ""
 
 
 class Course(Overview):

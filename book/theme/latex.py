@@ -289,6 +289,11 @@ class BookTranslator(LaTeXTranslator):
                 self.next_table_colspec = "".join(sides)
         super().visit_table(node)
 
+    def visit_entry(self, node: Element) -> None:
+        """Keep the words of a cell at their own distance: a column is too narrow to justify."""
+        super().visit_entry(node)
+        self.body.append("\\raggedright\n")
+
 
 def _last_row(table: Element) -> list[Element]:
     rows = list(table.findall(nodes.row))
