@@ -199,6 +199,14 @@ def test_outline_names_every_chapter() -> None:
         assert any(title in t for t in titles), f"no bookmark {title!r} in {titles}"
 
 
+def test_a_reference_to_an_exercise_has_its_number(pdf_text: str) -> None:
+    """The course plans and the exercises' own headings agree."""
+    headed = set(re.findall(r"^Exercise (\d+\.\d+) \(", pdf_text, re.M))
+    plans = pdf_text[pdf_text.index("A weekend") : pdf_text.index("PART I")]
+    assert len(headed) >= 5 * len(SCRIPTS)
+    assert set(re.findall(r"Exercise (\d+\.\d+)", plans)) <= headed
+
+
 def test_every_reference_is_resolved(pdf_text: str) -> None:
     assert "??" not in pdf_text
     assert "[?]" not in pdf_text
