@@ -234,10 +234,11 @@ def test_the_code_of_the_solutions_is_right(script):
     names = dict(vars(script))
     names["SAID"] = list(script.SAID)
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     exec(blocks[0], names)
     exec(blocks[1], names)
     exec(blocks[2], vars(script))
     exec(blocks[3], names)
+    exec(blocks[4], names)
     cut = names["cut_out"](PASSAGE, "Moresby")
     assert "Moresby" not in cut and "English" in cut
