@@ -218,6 +218,34 @@ def test_measures_compare_with_the_truth(script, capsys):
     assert re.search(r"sentence +0.0% \| fact +0.0%", capsys.readouterr().out)
 
 
+def test_other_passages_are_others_and_edited_ones_are_edited(script, encyclopedia, monkeypatch):
+    countries, passages = encyclopedia
+    names = sorted(countries)[:12]
+    few = {n: passages[n] for n in names}
+    held = [(n, *fact) for n in names for fact in countries[n].items()]
+    known = {k: [f[k] for f in countries.values() if k in f] for k in script.FIELDS}
+    seen = []
+
+    def respond(reader, questions, texts):
+        seen.append(texts)
+        return [""] * len(texts)
+
+    def rewrite(name, changes):
+        facts = {k: v for k, v in (countries[name] | changes).items() if v}
+        return script.write(name, facts, [(k, 1) for k in script.FIELDS])
+
+    monkeypatch.setattr(script, "respond", respond)
+    script.measure_answers(None, held, few, known)
+    assert seen[1] == [few[n] for n, *_ in held]
+    assert all(text != few[n] for (n, *_), text in zip(held, seen[2], strict=True))
+    assert not any(seen[3])
+    seen.clear()
+    originals = {n: rewrite(n, {}) for n in names}
+    script.edit_the_index(None, held, originals, known, rewrite)
+    assert not any(text in originals.values() for text in seen[0])
+    assert all(len(t) < len(originals[n]) for (n, *_), t in zip(held, seen[1], strict=True))
+
+
 def test_missing_or_altered_data_gets_one_sentence(script, monkeypatch, tmp_path):
     monkeypatch.setattr(script, "FOLDER", tmp_path)
     sentence = f"{script.FILE} is missing or altered: .* SHA-256 {script.HASH}"
