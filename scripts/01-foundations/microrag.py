@@ -112,7 +112,8 @@ def write(name, facts, plan):
 
 
 # --- Ask and answer ---
-# Of a kind's five wordings the last two are never trained on.
+# Of a kind's five wordings the last two are never trained on. One of these
+# still names the kind, in a frame that is new; the other does not name it.
 EVERY = ["what is {a} {k} of {n} ?", "can you name {a} {k} of {n} ?",
          "{n} has which {k} ?"]
 OWN = {"capital": ["where does the government of {n} sit ?",
@@ -122,7 +123,7 @@ OWN = {"capital": ["where does the government of {n} sit ?",
        "resource": ["what is {n} rich in ?", "what can one mine in {n} ?"],
        "crop": ["what do farmers in {n} grow ?", "what does {n} harvest ?"],
        "neighbour": ["what does {n} border on ?", "who adjoins {n} ?"]}
-TRAINED, NEW_ORDER, NEW_WORDS = [0, 1, 2], 3, 4
+TRAINED, NEW_FRAME, NEW_WORDS = [0, 1, 2], 3, 4
 ARTICLE = defaultdict(lambda: "a", capital="the", population="the")
 
 
@@ -469,8 +470,8 @@ def measure_answers(reader, held, passages, known):
             ("the right passage", asked, own),
             ("another country's passage", asked, others),
             ("no passage", asked, [[]] * len(held)),
-            ("asked in a new order",
-             [ask(n, k, NEW_ORDER) for n, k, _ in held], own),
+            ("asked in a new frame",
+             [ask(n, k, NEW_FRAME) for n, k, _ in held], own),
             ("asked in new words",
              [ask(n, k, NEW_WORDS) for n, k, _ in held], own)):
         compare(label, respond(reader, questions, texts), held)

@@ -50,7 +50,7 @@ def conditions(run):
         "other country's passage": "another country's passage",
         "no passage": "no passage",
         "fact cut out": "the fact cut out",
-        "asked in a new order": "asked in a new order",
+        "asked in a new frame": "asked in a new frame",
         "asked in new words": "asked in new words",
         "nearest sentence": "no reader, the nearest sentence",
         "usual fact": "no reader, the usual fact",
