@@ -40,7 +40,7 @@ values = st.lists(st.floats(-8, 8), min_size=1, max_size=20).filter(
 def test_rounding_is_off_by_half_a_step_at_most(script, values, bits, symmetric):
     grid = script.fit(values, bits, symmetric)
     assert grid.high - grid.low == 2**bits - (2 if symmetric else 1)
-    assert script.decode(grid.zero, grid) == 0
+    assert script.decode(grid.zero, grid) == 0 and grid.low <= grid.zero <= grid.high
     for value in values:
         code = script.encode(value, grid)
         assert isinstance(code, int) and grid.low <= code <= grid.high
@@ -230,6 +230,9 @@ def test_protecting_chooses_the_cheapest_of_its_exponents(script):
     for row in inputs:
         row[3] *= 40
     options = (4, "row", True)
+    assert len(script.protecting(rows, inputs, options).pack()) == (
+        len(script.nearest(rows, inputs, options).pack()) + 2 * 32
+    )
 
     def cost(rounded):
         return ((np.array(inputs) @ (np.array(rows) - rounded.matrix()).T) ** 2).sum()
@@ -279,6 +282,21 @@ def test_many_bits_are_the_network_itself(script, network):
     assert np.abs(np.array(by_integers) - before).max() < 0.3
 
 
+def test_integer_logits_round_inputs_to_few_bits_and_weights_to_eight(script, network):
+    weights, sample = network
+    shown, expected = np.array(sample), np.array(sample)
+    for matrix in weights:
+        grid = script.fit(shown.ravel().tolist(), 3, False)
+        heard = np.maximum(expected, 0)
+        codes = np.clip(np.rint(heard / grid.scale + grid.zero), 0, 7)
+        rounded = np.array(script.Rounded(matrix, 8, "row", False).matrix())
+        expected = grid.scale * (codes - grid.zero) @ rounded.T
+        shown = np.maximum(shown @ np.array(matrix).T, 0)
+    assert (
+        np.abs(np.array(script.integer_logits(weights, sample, sample, 3)) - expected).max() < 1e-9
+    )
+
+
 def test_layers_are_shown_what_rounded_layers_give(script, network):
     weights, sample = network
     seen = []
@@ -295,7 +313,8 @@ def test_layers_are_shown_what_rounded_layers_give(script, network):
 
 
 def test_training_step_is_gradient_descent_of_jax(script, monkeypatch):
-    monkeypatch.setattr(script, "EPOCHS", 1)
+    """Three steps, each with all digits, at a rate that falls in a straight line."""
+    monkeypatch.setattr(script, "EPOCHS", 3)
     monkeypatch.setattr(script, "BATCH", 6)
     digits = [(row, k % 3) for k, row in enumerate(inputs_of(9, 6, 8))]
     sizes = [8, 5, 4, 3]
@@ -309,17 +328,44 @@ def test_training_step_is_gradient_descent_of_jax(script, monkeypatch):
         p = jax.nn.log_softmax(x @ weights[-1].T)
         return -p[jnp.arange(6), labels].mean()
 
-    start = [jnp.array(w) for w in script.first_weights(sizes)]
-    for ours, w, g in zip(script.train(digits, sizes), start, jax.grad(loss)(start), strict=True):
-        assert np.abs(np.array(ours) - np.array(w - script.LEARNING_RATE * g)).max() < 1e-12
+    expected = [jnp.array(w) for w in script.first_weights(sizes)]
+    for step in range(3):
+        rate = script.LEARNING_RATE * (1 - step / 3)
+        slopes = jax.grad(loss)(expected)
+        expected = [w - rate * g for w, g in zip(expected, slopes, strict=True)]
+    for ours, theirs in zip(script.train(digits, sizes), expected, strict=True):
+        assert np.abs(np.array(ours) - np.array(theirs)).max() < 1e-12
 
 
-def test_calibration_and_held_out_digits_are_apart(script):
+def test_judge(script):
+    row = [float(np.log(3)), 0.0]
+    loss = -(2 * np.log(0.75) + np.log(0.25)) / 3
+    assert script.judge([row, row, row], [0, 0, 1]) == f"{loss:5.3f} 0.667"
+
+
+def test_calibration_and_held_out_digits_are_apart(script, monkeypatch):
+    seen = []
+    monkeypatch.setattr(script, "train", lambda digits, sizes: script.first_weights(sizes))
+    monkeypatch.setattr(script, "show_grids", lambda *given: seen.append(given))
+    monkeypatch.setattr(script, "show_integers", lambda *given: None)
+    monkeypatch.setattr(script, "show_outlier", lambda *given: None)
+    script.main()
     learn, held_out = script.load_digits()
     assert len(held_out) == script.HELD_OUT and len(learn) == 1200
-    assert len(learn) >= script.CALIBRATION
-    seen = {tuple(row) for row, _ in learn[: script.CALIBRATION]}
-    assert not seen & {tuple(row) for row, _ in held_out}
+    ((_, sample, rows, labels),) = seen
+    assert len(sample) == script.CALIBRATION and all(row in [r for r, _ in learn] for row in sample)
+    assert list(zip(rows, labels, strict=True)) == held_out
+    assert not {tuple(row) for row in sample} & {tuple(row) for row in rows}
+
+
+def test_no_input_is_much_louder_than_the_rest_before_one_is_planted(script):
+    learn, _ = script.load_digits()
+    weights, sample = script.train(learn, script.SIZES), [r for r, _ in learn[: script.CALIBRATION]]
+    inputs = np.array(sample)
+    for matrix in weights:
+        assert inputs.mean(0).max() < 5 * np.median(inputs.mean(0))
+        assert inputs.max() < 3 * np.median(inputs.max(0))
+        inputs = np.maximum(inputs @ np.array(matrix).T, 0)
 
 
 def test_missing_data_gets_one_sentence(script, monkeypatch, tmp_path):
