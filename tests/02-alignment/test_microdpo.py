@@ -228,11 +228,46 @@ def test_kl_of_best_of_n(script, n):
     assert script.best_of(n, rare)[1] == pytest.approx(bound, abs=0.01)
 
 
+def test_the_bench_measures_what_its_columns_say(script, task, monkeypatch, capsys):
+    """The KL is that of the policy to the reference, and an order is right if rewards rise."""
+    monkeypatch.setattr(script, "SAMPLES", 200)
+    monkeypatch.setattr(script, "MEASURED", 30)
+    random.seed(1)
+    reference, policy = (script.Policy(len(task.symbols)) for _ in range(2))
+    bench = script.Bench(reference, {}, task)
+    names, _ = bench.policy("other", policy)
+    bench.policy("itself", reference)
+    other, itself = capsys.readouterr().out.splitlines()[-2:]
+    logs = [script.log_probabilities(m, names) for m in (policy, reference)]
+    kl = sum(a - b for a, b in zip(*logs, strict=True)) / len(names)
+    pairs = script.pair(task.held_out)[:30]
+    won, lost = (
+        [
+            a - b
+            for a, b in zip(
+                *(script.log_probabilities(m, side) for m in (policy, reference)), strict=True
+            )
+        ]
+        for side in zip(*pairs, strict=True)
+    )
+    right = sum(a > b for a, b in zip(won, lost, strict=True)) / 30
+    assert kl > 0
+    assert f" {kl:.2f} | {sum(won) / 30:+6.2f} {sum(lost) / 30:+8.2f} {right:5.3f} |" in other
+    assert " 0.00 |  +0.00    +0.00 0.000 |" in itself
+
+
+def test_the_rate_falls_to_zero(script, model, monkeypatch):
+    rates = []
+    monkeypatch.setattr(script.Adam, "step", lambda self, rate: rates.append(rate))
+    script.descend(model, [[0, 1, 0]] * 8, 2, script.imitate, 0.4)
+    assert rates == pytest.approx([0.4, 0.3, 0.2, 0.1])
+
+
 def test_parts_share_no_name(script, task):
     parts = [{tuple(ids) for ids, _ in part}
              for part in (task.held_out, task.for_pairs, task.for_judge)]  # fmt: skip
     assert not parts[0] & parts[1] and not parts[0] & parts[2] and not parts[1] & parts[2]
-    assert sum(map(len, parts)) == 8000 and len(task.held_out) == script.HELD_OUT
+    assert [len(part) for part in parts] == [script.HELD_OUT, 3600, 3600]
     assert task.symbols[0] == script.END
     for ids, _ in task.held_out:
         assert ids[0] == ids[-1] == 0 and 0 not in ids[1:-1] and len(ids) <= task.longest
