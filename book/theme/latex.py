@@ -312,7 +312,8 @@ def visit_exercise(self: LaTeXTranslator, node: Element) -> None:
     """The label of an exercise refers to its own number, which LaTeX does not count."""
     numbers = self.builder.env.toc_fignumbers.get(self.curfilestack[-1], {}).get("exercise", {})
     number = ".".join(map(str, numbers.get(node["label"], ())))
-    self.body.append(rf"{{\nmnumber{{{number}}}{self.hypertarget(node['label'])}}}")
+    labels = self.hypertarget(node["label"]) + rf"\label{{exercise:{node['label']}}}"
+    self.body.append(rf"{{\nmnumber{{{number}}}{labels}}}")
     self.body.append("\n\\begin{nmexercise}")
 
 
