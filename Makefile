@@ -35,7 +35,7 @@ epub: figures  ## build/no-magic.epub (needs no TeX)
 dist: setup  ## build/dist/: all files of an edition, named with its version, and their SHA256SUMS
 	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=letter
 	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=a4
-	@touch build/.html-unfinished build/.epub-unfinished  # begun anew: no trace of earlier builds
+	@rm -f build/.html-made build/.epub-made  # begun anew: no trace of earlier builds
 	@$(MAKE) --no-print-directory html
 	@$(MAKE) --no-print-directory epub
 	@$(RUN) -m book.dist

@@ -4,12 +4,14 @@ With PAPER=letter in the environment the PDF is on that paper and has a name of 
 pages differ; with DRAFT=1 it is the result of one pass of LaTeX, and goes beside the good one.
 
 Sphinx trusts the modification times of what it wrote, so a page that was half written when the
-build was killed, or written by a build that ended in a warning, would pass for a good one. A
-marker file stands beside the output from the first moment of a build to its good end; a build
-that finds one there begins anew. A lock file keeps a second build waiting for the first.
+build was killed, or written by a build that ended in a warning, or by other extensions, would pass
+for a good one. A marker stands beside the output from the good end of a build to the beginning of
+the next, and holds a hash of the machine that built it; a build that does not find its own hash
+there begins anew. A lock file keeps a second build waiting for the first.
 """
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -31,21 +33,34 @@ def locked() -> Iterator[None]:
         yield
 
 
+def machine() -> str:
+    """A hash of all that makes pages of sources: extensions, theme, settings, locked tools."""
+    book = ROOT / "book"
+    files = [ROOT / "requirements.lock", *book.glob("*.py")]
+    files += [path for room in ("extensions", "theme") for path in (book / room).rglob("*")]
+    known = hashlib.sha256()
+    for path in sorted(files):
+        if path.is_file() and "__pycache__" not in path.parts:
+            known.update(path.relative_to(ROOT).as_posix().encode())
+            known.update(hashlib.sha256(path.read_bytes()).digest())
+    return known.hexdigest()
+
+
 def sphinx(builder: str, folder: str = "") -> None:
     """Run one Sphinx builder, every warning an error; exit with its status if it fails."""
     name = folder or builder
     out, trees = BUILD / name, BUILD / "doctrees" / name
-    unfinished = BUILD / f".{name}-unfinished"
-    if unfinished.exists():
+    marker, here = BUILD / f".{name}-made", machine()
+    if not marker.is_file() or marker.read_text() != here:
         shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(trees, ignore_errors=True)
-    unfinished.touch()
+    marker.unlink(missing_ok=True)
     options = ["-W", "-n", "--keep-going", "-j", "auto", "-q"]
     command = [sys.executable, "-m", "sphinx", "-b", builder, *options, "-d", str(trees)]
     status = subprocess.run([*command, str(ROOT / "book"), str(out)], cwd=ROOT).returncode
     if status:
         sys.exit(status)
-    unfinished.unlink()
+    marker.write_text(here)
 
 
 def pdf() -> str:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 TOKENS = ("mi", "mo", "mn", "mtext")
+ROWS = ("mrow", "mstyle", "mtd", "mpadded")
 QUAD = re.compile(r"\\q?quad(?![A-Za-z])")
 THIN = "0.167em"
 SCRIPTED = ("munder", "mover", "munderover", "msub", "msup", "msubsup")
@@ -131,6 +132,8 @@ def align(table: ET.Element) -> None:
 
 def part(row: ET.Element) -> None:
     """Put TeX's thin space before and after a function's name, as in n log n."""
+    if name(row) not in ROWS:  # elsewhere each child has a part of its own: base, script
+        return
     children = list(row)
     for place in reversed(range(len(children))):
         after = place + 2 if children[place + 1 : place + 2] and applies(children[place + 1]) else 0

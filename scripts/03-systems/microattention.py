@@ -3,7 +3,7 @@
 Claim: what a layer keeps of the past bounds what it can recall, and how it
 keeps it counts as much. Where records must be told apart, heads that share
 keys beat latents of the same size, and latents a window. Linear attention,
-whose memory never grows, falls far behind there, and hardly on the sounds
+whose memory never grows, falls far behind there, and much less on the sounds
 of English words.
 
 Left out: a norm, a feed-forward layer, a second layer, rotary positions (for
@@ -77,11 +77,14 @@ def records():
     or one room. It asks for the digit, sees every record and no question:
     (token, tokens seen, target, how many records back the answer stands).
     """
+    # no name and no room comes twice, or a question could have two
+    # answers; digits may repeat, so nearly every book has a favourite
     tokens = list(zip(random.sample(range(26), RECORDS),
                       random.sample(range(26, 52), RECORDS),
                       random.choices(range(52, 62), k=RECORDS)))
     questions = []
     for _ in tokens:
+        # drawn anew each time: who sees only names loses half of the answers
         i, index = random.randrange(RECORDS), random.randrange(INDEXES)
         questions.append(((tokens[i][index],), RECORDS, tokens[i][2] - 52,
                           RECORDS - i))
@@ -273,6 +276,8 @@ def weigh(queries, keys, spans, rule):
             else:
                 total = sum(row)
                 row, slope = [s / total for s in row], [1 / total] * len(row)
+        # zeros where nothing is seen: the way back needs no spans then, as
+        # weight 0 and slope 0 let no gradient through
         for rows, part in (weights, row), (slopes, slope):
             rows.append([0.0] * start + part
                         + [0.0] * (len(keys) - start - len(part)))
@@ -308,6 +313,8 @@ def attend(queries, keys, values, places, groups, rule):
     out, kept = [[0.0] * WIDTH for _ in queries.value], []
     for asked, stored, spans in places:
         for head in range(HEADS):
+            # the columns of its group; copies of keys for heads that share
+            # them would cost the memory that sharing is meant to save
             left = head * groups // HEADS * size
             to, block = (*asked, head * size, (head + 1) * size), (
                 *stored, left, left + size)
@@ -322,6 +329,7 @@ def attend(queries, keys, values, places, groups, rule):
                       for node in (queries, keys, values))
         for to, block, q, k, v, weights, slopes in kept:
             dout, dscores = cut(grad, to), []
+            # product(dout, v) is dP: how much each value would have helped
             for p, slope, dp in zip(weights, slopes, product(dout, v)):
                 mean = sum(map(mul, p, dp))  # dS = slope (dP - sum(P dP))
                 dscores.append([a * (b - mean) for a, b in zip(slope, dp)])
@@ -380,6 +388,8 @@ class Layer:
 
     def embed(self, tokens):
         """The sum of the vectors of a token's ids: [tokens][WIDTH]."""
+        # one table for ids of every kind, so that no column is a name's or a
+        # room's by design: query and key have to learn to tell them apart
         first, *others = transpose(tokens)
         x = pick(self.table, first)
         for ids in others:
@@ -390,6 +400,8 @@ class Layer:
     def logits(self, examples):
         """[questions][classes], the questions of all examples in a row."""
         x = self.embed([q[0] for _, asked in examples for q in asked])
+        # added to the question's own row, as in microgpt; a layer that sees
+        # nothing has only that row to answer from
         if self.rule != "nothing":
             x = plus(x, times(self.recall(x, examples), self.output))
         return times(x, self.head)
@@ -397,6 +409,8 @@ class Layer:
     def recall(self, asking, examples):
         """Queries of those who ask, keys and values of what is kept."""
         y = self.embed([t for tokens, _ in examples for t in tokens])
+        # one tall matrix of all sequences: three products and not three for
+        # each; `places` says which rows belong together
         places, a, k = [], 0, 0
         for tokens, questions in examples:
             spans = [(max(0, seen - self.window) if self.window else 0, seen)
@@ -406,6 +420,8 @@ class Layer:
             a, k = a + len(questions), k + len(tokens)
         if self.latents:
             y = times(y, self.down)
+        # with all tokens at hand, keys made from latents once serve all that
+        # ask; to absorb the matrices pays when one row asks at a time
         values = times(y, self.value)
         if self.rule == "mean":  # nobody asks, so any matrix will do
             return attend(asking, values, values, places, HEADS, self.rule)
@@ -442,6 +458,8 @@ def keep(model, memory, y):
     size = WIDTH // HEADS
     if not memory:  # S, one block of [size][size] a head, and z below it
         memory += [[0.0] * size for _ in key] + [[0.0] * WIDTH]
+    # S += phi(k)^T v and z += phi(k): the token is in the sums, and no
+    # row is left by which it could be found or dropped
     for i, k in enumerate(positive(key)):
         left = i // size * size
         memory[i] = [s + k * v for s, v in zip(memory[i], value[left:])]
@@ -470,6 +488,8 @@ def look(model, memory, y):
             left += model.groups * size
             values = [row[left:left + size] for row in memory]
         weights = softmax([s / sqrt(size) for s in against(keys, q)])
+        # latents are mixed first and brought up once, V (sum P c), where
+        # sum P (V c) would make the value of every token
         mixed = against(transpose(values), weights)
         out += (against(model.value.value[rows], mixed) if model.latents
                 else mixed)
@@ -497,6 +517,7 @@ def account(kind, model, task):
     for n, y in enumerate(model.embed(tokens * 4).value, 1):
         WORK[0] = 0
         keep(model, memory, y)
+        # one token and one answer, as when each token is written in turn
         if n in (RECORDS, 4 * RECORDS):
             out = look(model, memory, asking.value[0])
             against(model.output.value, out)
@@ -562,6 +583,7 @@ def train(model, task, rate):
                              [q[2] for _, asked in batch for q in asked])
         losses.append(loss.value[0][0])
         backward(loss)
+        # small steps at the end average over what single batches want
         optimizer.step(rate * min((step + 1) / WARM_UP,
                                   (steps - step) / (steps - WARM_UP)))
     third = steps // 3
@@ -616,6 +638,7 @@ def by_hand():
 def study(task, kinds):
     """Train each kind on the same sequences, measure, cut."""
     for kind in kinds:
+        # the same first draws for all: designs of equal shapes start equal
         random.seed(SEED)
         model = Layer(kind, task)
         if kind == "multi-head":

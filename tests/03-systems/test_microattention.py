@@ -304,6 +304,85 @@ def test_training_lowers_the_loss(script, monkeypatch):
     assert last < first - 0.02
 
 
+class Oracle:
+    """Knows the answer to every question about the nearer records, and to no other."""
+
+    def __init__(self, script, reach):
+        self.script, self.reach = script, reach
+
+    def logits(self, examples):
+        questions = [q for _, asked in examples for q in asked]
+        said = [(target + (back > self.reach)) % 10 for _, _, target, back in questions]
+        return self.script.Node([[float(i == a) for i in range(10)] for a in said])
+
+
+def test_near_and_far_are_halves_of_the_book(script, capsys):
+    task = task_of(script, 20)
+    said = script.examine("oracle", Oracle(script, 8), task)
+    questions = [q for _, asked in task.test for q in asked]
+    near = sum(q[3] <= 8 for q in questions)
+    assert sum(a == q[2] for a, q in zip(said, questions, strict=True)) == near
+    share = f"{100 * near / len(questions):4.1f}%"
+    assert f"| right {share} | near 100.0% | far  0.0%" in capsys.readouterr().out
+
+
+def test_the_rate_goes_up_and_then_to_zero(script, monkeypatch):
+    rates = []
+
+    class Listening(script.Adam):
+        def step(self, learning_rate):
+            rates.append(learning_rate)
+            super().step(learning_rate)
+
+    monkeypatch.setattr(script, "Adam", Listening)
+    monkeypatch.setattr(script, "STEPS", {"recall": 60, "sounds": 60})
+    random.seed(1)
+    task = script.Task("recall", [])
+    script.train(layer_of(script, "nothing", task), task, 0.1)
+    assert rates[:20] == pytest.approx([0.005 * i for i in range(1, 21)])
+    assert rates[20:] == pytest.approx([0.0025 * (60 - i) for i in range(20, 60)])
+
+
+def test_knock_outs_and_equal_starts(script, monkeypatch):
+    """What is examined is what the labels say, and designs of equal shapes start equal."""
+    seen, starts = [], {}
+    monkeypatch.setattr(script, "account", lambda *given: None)
+    monkeypatch.setattr(script, "show", lambda *given: None)
+    monkeypatch.setattr(
+        script, "examine",
+        lambda who, model, task: seen.append((who, model.rule, model.window)),
+    )  # fmt: skip
+
+    def train(model, task, rate):
+        starts[seen[-1][0] if not starts else "window 8"] = [p.value for p in model.parameters]
+        return [0.0]
+
+    monkeypatch.setattr(script, "train", train)
+    script.study(SmallTask(), ["multi-head", "window 8"])
+    assert seen == [
+        ("untrained", "softmax", 0), ("multi-head", "softmax", 0), ("cut to 8", "softmax", 8),
+        ("averaging", "mean", 0), ("window 8", "softmax", 8),
+    ]  # fmt: skip
+    assert starts["untrained"] == starts["window 8"]
+
+
+@pytest.mark.parametrize("kind", KEEPING)
+def test_the_account_tells_when_the_two_ways_differ(script, monkeypatch, capsys, kind):
+    task = task_of(script, 1)
+    model, look = layer_of(script, kind, task), script.look
+    script.account(kind, model, task)
+    right = capsys.readouterr().out
+    assert float(right.split("off by ")[1].split()[0]) < 1e-12
+    monkeypatch.setattr(script, "look", lambda *given: [v + 1 for v in look(*given)])
+    script.account(kind, model, task)
+    wrong = capsys.readouterr().out
+    assert wrong.split("off by ")[1].split()[0] == "1e+00"
+    if kind == "linear":
+        for printed, equal in ((right, True), (wrong, False)):
+            ways = [line.split("|")[2] for line in printed.splitlines() if " | as " in line]
+            assert (ways[0] == ways[1]) is equal
+
+
 @pytest.mark.parametrize("content", [None, b"altered"])
 def test_bad_data_gets_one_sentence(script, monkeypatch, tmp_path, content):
     if content:

@@ -16,15 +16,30 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (source / "conf.py").write_text("project = 'Small'\n")
     (source / "index.rst").write_text("Small\n=====\n\nA page.\n")
     (tmp_path / "build").mkdir()
+    (tmp_path / "requirements.lock").touch()
     monkeypatch.setattr(build, "ROOT", tmp_path)
     monkeypatch.setattr(build, "BUILD", tmp_path / "build")
     return tmp_path
 
 
-def test_a_good_build_leaves_no_marker(book: Path) -> None:
+def test_a_good_build_leaves_its_marker_and_the_next_trusts_it(book: Path) -> None:
     build.sphinx("html")
-    assert "A page." in (book / "build" / "html" / "index.html").read_text()
-    assert not list((book / "build").glob(".*unfinished"))
+    page = book / "build" / "html" / "index.html"
+    assert "A page." in page.read_text()
+    assert (book / "build" / ".html-made").read_text() == build.machine()
+    page.write_text("trusted")
+    build.sphinx("html")
+    assert page.read_text() == "trusted"
+
+
+def test_other_extensions_make_every_page_anew(book: Path) -> None:
+    build.sphinx("html")
+    page = book / "build" / "html" / "index.html"
+    page.write_text("by another machine")
+    (book / "book" / "theme").mkdir()
+    (book / "book" / "theme" / "look.css").write_text("p { color: red }")
+    build.sphinx("html")
+    assert "A page." in page.read_text()
 
 
 def test_a_warning_fails_this_build_and_the_next(book: Path) -> None:
@@ -38,7 +53,7 @@ def test_a_page_left_by_a_killed_build_is_made_again(book: Path) -> None:
     build.sphinx("html")
     page = book / "build" / "html" / "index.html"
     page.write_text("<p>half a pa")
-    (book / "build" / ".html-unfinished").touch()  # what a killed build leaves
+    (book / "build" / ".html-made").unlink()  # what a killed build leaves
     build.sphinx("html")
     assert "A page." in page.read_text()
 

@@ -341,6 +341,12 @@ def test_the_book_has_the_numbers_of_its_html(whole: Path) -> None:
             assert here == there, name
 
 
+def test_a_name_below_a_formula_gets_no_space() -> None:
+    root = ET.fromstring(mathml(r"\underbrace{x}_{\text{idf}} + \underset{a}{\max} x", True))
+    unders = [element for element in root.iter() if element.tag.endswith("munder")]
+    assert unders and all(len(under) == 2 for under in unders)
+
+
 def test_every_formula_of_the_html_is_mathml_in_the_book(whole: Path) -> None:
     for name, soup in pages(whole).items():
         page = HTML / name.replace(".xhtml", ".html")
