@@ -141,7 +141,7 @@ class Course(Overview):
         costs = [cost(self.env, stop) for stop in chapters]
         computing = sum(one.script + one.experiments for one in costs) / 60
         return [
-            when.replace(" ", "\N{NO-BREAK SPACE}"),
+            when,
             ", ".join(map(link, chapters)),
             ", ".join(f"{{ref}}`{exercise}`" for exercise in exercises),
             f"{reading / 60:.1f} h" if chapters else "",
