@@ -17,7 +17,7 @@ COPIED = (
 )
 TIERS = ("01-foundations", "02-alignment", "03-systems", "04-agents")
 NONSENSE = """a number that nobody asked for stands beside each token until the loss has seen it
-once more and the row of weights which held it moves a little while all others wait for their turn"""
+once more and the row of weights which held it moves a little while all others wait their turn"""
 WORDS = NONSENSE.split()
 SECTIONS = 12  # of a script; a chapter has as many paragraphs of 120 words, and formulas
 PICTURE = "01-foundations/microtokenizer-cuts"  # lent by the real book to every chapter
