@@ -90,7 +90,9 @@ def sphinx(builder: str, folder: str = "") -> None:
     marker.unlink(missing_ok=True)
     options = ["-W", "-n", "--keep-going", "-j", "auto", "-q"]
     command = [sys.executable, "-m", "sphinx", "-b", builder, *options, "-d", str(trees)]
-    status = subprocess.run([*command, str(ROOT / "book"), str(out)], cwd=ROOT).returncode
+    command += [str(ROOT / "book"), str(out)]
+    dated = os.environ | {"SOURCE_DATE_EPOCH": edition.epoch(ROOT)}  # no page shows another day
+    status = subprocess.run(command, cwd=ROOT, env=dated).returncode
     if status:
         sys.exit(status)
     write_whole(marker, json.dumps(here | {"made": written(out)}).encode())

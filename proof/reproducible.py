@@ -2,7 +2,7 @@
 
 Both are made in clones of this repository, whose folders differ in name and depth, side by side:
 the second with another time zone, language, user and umask, and, where `faketime` is installed,
-more than a year later.
+more than a year later. Only the PDF is made at the true time: latexmk would take its files for old.
 """
 
 import os
@@ -50,13 +50,13 @@ def prove() -> Iterable[Row]:
         yield _row(1, 1, f"the edition could not be made; see {folder}")
         return
     names, different = _compare(near, far)
-    later = "400 days apart" if faketime else "minutes apart: faketime is not installed"
+    apart = "400 days apart, the PDF minutes" if faketime else "minutes apart: there is no faketime"
     if different:
         print(*(f"differs: {name}" for name in different), sep="\n")
         print(f"Look with: diffoscope '{near}/build/{different[0]}' '{far}/build/{different[0]}'")
     else:
         shutil.rmtree(folder)
-    yield _row(len(names), len(different), later)
+    yield _row(len(names), len(different), apart)
 
 
 def _make(root: Path, surroundings: dict[str, str], before: list[str], umask: int) -> str:
@@ -66,8 +66,9 @@ def _make(root: Path, surroundings: dict[str, str], before: list[str], umask: in
     for module, *rest in STEPS:
         arguments = [word for word in rest if "=" not in word]
         given = dict(word.split("=") for word in rest if "=" in word)
+        later = [] if "pdf" in arguments else before
         done = subprocess.run(
-            [*before, sys.executable, "-m", module, *arguments],
+            [*later, sys.executable, "-m", module, *arguments],
             cwd=root,
             env=os.environ | surroundings | given,
             umask=umask,
