@@ -35,6 +35,12 @@ def pages() -> dict[Path, BeautifulSoup]:
     return found
 
 
+def test_every_page_states_what_it_may_load(pages: dict[Path, BeautifulSoup]) -> None:
+    for path, page in pages.items():
+        policy = page.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
+        assert policy and "default-src 'none'" in policy["content"], path.name
+
+
 @pytest.fixture(scope="module")
 def pdf_text() -> str:
     """The text of the PDF, page after page."""

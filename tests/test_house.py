@@ -5,6 +5,8 @@ import importlib.util
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -13,18 +15,14 @@ import pytest
 from book import path as reading_path
 from book import readmes
 from book.extensions.sections import ORDINARY
-from recorder.sections import cut
+from book.path import Stop
+from recorder.sections import Section, cut
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "scripts").glob("[0-9]*/*.py"))
-MACHINE = sorted(
-    p
-    for folder in ("recorder", "book", "tests")
-    for p in (ROOT / folder).rglob("*.py")
-    if "__pycache__" not in p.parts
-)
 WIDTH = 79
 PAGE = 45  # lines of code that a printed page holds with its caption
+LENGTH = (250, 450)  # least and most lines of a script, without the sections that it carries
 EXAMPLE = re.compile(r"^\W*(\w+\(.*\)) -> (.+?)(?:\"\"\")?$", re.M)
 
 each_script = pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
@@ -151,19 +149,35 @@ def transitive(name: str, builds_on: dict[str, tuple[str, ...]]) -> set[str]:
     return direct.union(*(transitive(needed, builds_on) for needed in direct))
 
 
-def test_a_chapter_builds_on_those_whose_sections_it_carries() -> None:
-    stops = reading_path.read(ROOT)
-    builds_on = {stop.name: stop.header.builds_on for stop in stops}
+def in_reading_order() -> Iterator[tuple[Stop, Section, str]]:
+    """Each section of each script, and the name of the chapter in which it stands first."""
     home: dict[str, str] = {}
-    for stop in stops:
+    for stop in reading_path.read(ROOT):
         script = ROOT / "scripts" / f"{stop.document}.py"
         for section in cut(script.read_text(encoding="ascii"), script):
-            first = home.setdefault(section.title, stop.name)
-            if first != stop.name and section.title not in ORDINARY:
-                assert first in transitive(stop.name, builds_on), (
-                    f"book/{stop.document}.md: the script carries {section.title!r} from {first}; "
-                    f"write {first} under 'builds_on' in the header"
-                )
+            ordinary = section.title in ORDINARY
+            first = stop.name if ordinary else home.setdefault(section.title, stop.name)
+            yield stop, section, first
+
+
+def test_a_chapter_builds_on_those_whose_sections_it_carries() -> None:
+    builds_on = {stop.name: stop.header.builds_on for stop in reading_path.read(ROOT)}
+    for stop, section, first in in_reading_order():
+        assert first == stop.name or first in transitive(stop.name, builds_on), (
+            f"book/{stop.document}.md: the script carries {section.title!r} from {first}; "
+            f"write {first} under 'builds_on' in the header"
+        )
+
+
+def test_what_is_new_in_a_script_can_be_read_in_one_sitting() -> None:
+    lines: Counter[str] = Counter()
+    for stop, section, first in in_reading_order():
+        lines[stop.document] += section.text.count("\n") * (first == stop.name)
+    least, most = LENGTH
+    other = {name: count for name, count in lines.items() if not least <= count <= most}
+    assert not other, (
+        f"scripts with fewer than {least} or more than {most} lines of their own: {other}"
+    )
 
 
 def test_nothing_names_this_machine() -> None:

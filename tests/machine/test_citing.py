@@ -257,6 +257,7 @@ def test_the_address_that_never_changes_leads_to_the_page(built: SmallBook) -> N
     assert door.title.string == 'Alpha <b> & "code"'
     refresh = door.find("meta", attrs={"http-equiv": "refresh"})["content"]
     assert refresh == "0; url=01-first/alpha.html"
+    assert door.find("meta", attrs={"http-equiv": "Content-Security-Policy"})
     assert door.a["href"] == "01-first/alpha.html" and door.a.string == "nm:alpha"
 
 
