@@ -4,16 +4,13 @@ A word starts as a row of random numbers. Training turns the rows until an
 emoji's name lies closer to its own keywords than to those of 63 others. Then
 a held-out name finds its keywords first among 300 at least forty times as
 often as chance would, though no keyword shares its first four letters with a
-word of the name. Counting which words occur together does about as well, and
-the run prints that, too. Without the 63 others all texts drift towards one
-direction, and less is found once each number has to fit in four bits.
+word of the name. Counting which words occur together does about as well.
+Without the 63 others all texts drift towards one direction.
 
 Left out: the order of words, hard negatives, pretraining, fast search.
-
 The loss is InfoNCE, from van den Oord, Li and Vinyals, "Representation
-Learning with Contrastive Predictive Coding" (2018). The run ranks held-out
-pairs beside TF-IDF and counts, shows what lies close to what, and trains two
-towers with the same loss, one for spellings and one for sounds.
+Learning with Contrastive Predictive Coding" (2018). With the same loss two
+towers then learn which spelling goes with which sounds.
 """
 
 # === Imports ===
@@ -27,7 +24,7 @@ from itertools import combinations
 from math import exp, log, sqrt
 from operator import add, mul
 from pathlib import Path
-from time import process_time
+from statistics import fmean
 from unicodedata import normalize
 
 # === Settings ===
@@ -42,8 +39,6 @@ TEMPERATURE = 0.2  # a cosine higher by this much counts e times as much
 LEARNING_RATE = 0.3  # with 0.05 the curve still climbs; falls to zero
 LOSSES = ["InfoNCE", "no negatives"]  # the second is the knock-out
 SHUFFLED = False  # True: every name is trained with another's keywords
-REPORTS = 6  # rows of a learning curve
-ASKED = 8  # held-out names whose first answer is printed
 NEAR = ["ocean", "royal", "music", "sad", "love"]  # words with neighbours
 MAPPED = ["ocean", "whale", "wave", "crown", "king", "queen", "guitar",
           "drum", "violin", "awful", "sad", "frowning"]  # all against all
@@ -74,30 +69,22 @@ def words(text):
     return re.findall(r"[a-z0-9]+", plain.lower().replace("'", ""))
 
 
-def unlike(keywords, name):
-    """unlike(['smiling', 'happy'], ['smile', 'cat']) -> ['happy']"""
-    stems = {word[:STEM] for word in name}
-    return [word for word in keywords if not STEM or word[:STEM] not in stems]
-
-
 def emoji_items():
     """[(the name, its words, the words of the keywords)]"""
-    items, families = [], set()
-    lines = read("emoji_keywords.tsv").decode("utf-8").splitlines()
-    rows = [line.split("\t")[1:] for line in lines]
-    start = [name for name, _ in rows].index("grinning face")
-    for name, keywords in rows[start:]:  # punctuation stands before it
+    items = {}
+    text = read("emoji_keywords.tsv").decode("utf-8")
+    text = text[text.index("\tgrinning face\t"):]  # punctuation is before it
+    for _, name, keywords in [row.split("\t") for row in text.splitlines()]:
         # a man, a woman and a person who do the same have nearly one text:
         # one of them held out, one trained on, and the answer has leaked
         family = re.sub(r"\b((wo)?m[ae]n|people)\b", "person", name)
-        if family in families or name.startswith("keycap:"):
-            continue
-        families.add(family)
         left = list(dict.fromkeys(words(name)))
-        right = unlike(dict.fromkeys(words(keywords)), left)
-        if left and right:
-            items.append((" ".join(words(name)), left, right))
-    return items
+        stems = {word[:STEM] for word in left} if STEM else ()
+        right = [word for word in dict.fromkeys(words(keywords))
+                 if word[:STEM] not in stems]
+        good = left and right and "keycap" not in left
+        items.setdefault(family, good and (" ".join(words(name)), left, right))
+    return list(filter(None, items.values()))
 
 
 # --- A spelling and its sounds ---
@@ -151,20 +138,20 @@ class Tower:
         return [x / length for x in total], length
 
     def directions(self, texts):
-        """[texts][WIDTH]"""
         return [self.encode(text)[0] for text in texts]
 
     # --- Send a gradient back to the words ---
-    def pull(self, text, unit, length, grad):
+    def pull(self, text, grad):
         """ds = (du - (u.du) u) / |s|, and each word of the text gets it.
 
         What points along u would only lengthen s, which changes nothing.
         """
-        along = sum(map(mul, unit, grad))
-        grad = [(g - along * u) / length for g, u in zip(grad, unit)]
+        u, length = self.encode(text)
+        along = sum(map(mul, u, grad))
+        grad = [(g - along * x) / length for g, x in zip(grad, u)]
         for word in text:
-            before = self.grads.get(word)
-            self.grads[word] = list(map(add, before, grad)) if before else grad
+            before = self.grads.get(word, [0.0] * WIDTH)
+            self.grads[word] = list(map(add, before, grad))
 
     # --- Move only what was touched ---
     def step(self, learning_rate, beta1=0.9, beta2=0.99, epsilon=1e-8):
@@ -188,10 +175,7 @@ class Tower:
 
 # === Find the partner in the batch ===
 def dots(a, b):
-    """A B^T of two lists of rows: a cosine for each pair of unit rows.
-
-    dots([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]
-    """
+    """A B^T, row by row: dots([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]"""
     return [[sum(map(mul, row, col)) for col in b] for row in a]
 
 
@@ -209,6 +193,8 @@ def info_nce(u, v):
     S = U V^T / temperature. P: softmax of each row, a name's choice among
     keywords. Q: of each column, the keywords' choice among names.
     L = -sum(log P_ii + log Q_ii) / 2n  and  dS = (P + Q - 2I) / 2n.
+
+    round(info_nce([[1, 0], [0, 1]], [[.6, .8], [.8, .6]])[0], 3) -> 1.313
     """
     n, cosines = len(u), dots(u, v)
     p = [chances(row) for row in cosines]
@@ -235,53 +221,31 @@ def attract(u, v):
             [[scale * x for x in row] for row in u])
 
 
-# --- Two pairs for a pencil ---
-def by_hand():
-    """Two pairs in the plane, each name nearer to the wrong keywords."""
-    u, v = [[1.0, 0.0], [0.0, 1.0]], [[0.6, 0.8], [0.8, 0.6]]
-    loss, du, _ = info_nce(u, v)
-    tower = Tower([], None)
-    tower.rows["name"] = u[0]
-    tower.pull(["name"], u[0], 1.0, du[0])
-    print(f"pencil | chance of the partner {chances(dots(u, v)[0])[0]:.3f} | "
-          f"loss {loss:.3f}")
-    for what, row in (("of the direction", du[0]),
-                      ("of the word", tower.grads["name"])):
-        print(f"pencil | gradient {what:16} | "
-              + " ".join(f"{x:+.3f}" for x in row))
-
-
 # === Deal the words of one emoji ===
 def halves(left, right, rng):
-    """Two random hands of all the words of a name and its keywords.
-
-    So keywords also meet keywords. Both hands are drawn anew each time:
-    one emoji gives many pairs.
-    """
+    """Two random hands of all words, so that keywords meet keywords, too."""
     every = list(dict.fromkeys(left + right))
     rng.shuffle(every)
     return every[:len(every) // 2], every[len(every) // 2:]
 
 
 # === Training ===
-def train(items, left, right, steps, loss_of, report):
-    """Turn the rows of two towers, or of one tower that is both."""
+def train(items, left, right, steps, loss_of):
+    """Turn the rows of two towers, or of one that is both; yields losses."""
     rng = random.Random(SEED + 2)
     for step in range(steps):
         # no item twice in a batch, or it would be its own negative
         batch = [item[1:] for item in rng.sample(items, BATCH)]
         if left is right and step % 2 == 0:
             batch = [halves(*texts, rng) for texts in batch]
-        us = [left.encode(text) for text, _ in batch]
-        vs = [right.encode(text) for _, text in batch]
-        loss, du, dv = loss_of([u for u, _ in us], [v for v, _ in vs])
-        for i, (one, other) in enumerate(batch):
-            left.pull(one, *us[i], du[i])
-            right.pull(other, *vs[i], dv[i])
+        ones, others = zip(*batch)
+        loss, du, dv = loss_of(left.directions(ones), right.directions(others))
+        for one, other, d_one, d_other in zip(ones, others, du, dv):
+            left.pull(one, d_one)
+            right.pull(other, d_other)
         for tower in {left: 0, right: 0}:  # once if it is one tower
             tower.step(LEARNING_RATE * (1.0 - step / steps))
-        if (step + 1) % (steps // REPORTS) == 0:
-            report(step + 1, loss)
+        yield loss
 
 
 # === Rank the candidates ===
@@ -290,25 +254,19 @@ def ranks(scores):
 
     Candidates that score the same share the places they fill.
     """
-    places = []
-    for i, row in enumerate(scores):
-        above = sum(score > row[i] for score in row)
-        places.append(above + (row.count(row[i]) + 1) / 2)
-    return places
+    return [sum(score > row[i] for score in row)
+            + (row.count(row[i]) + 1) / 2 for i, row in enumerate(scores)]
 
 
-def measured(places):
-    """measured([1.0, 4.0]) -> (0.5, 1.0, 0.625)"""
-    return (sum(r <= 1 for r in places) / len(places),
-            sum(r <= 10 for r in places) / len(places),
-            sum(1.0 / r for r in places) / len(places))
+def reciprocal(places):
+    """MRR, the mean of 1 / rank: reciprocal([1.0, 4.0]) -> 0.625"""
+    return fmean(1.0 / r for r in places)
 
 
 def show(task, name, places):
-    """Print recall@1, recall@10 and the mean of 1 / rank (MRR)."""
-    first, tenth, reciprocal = measured(places)
+    first, tenth = [fmean(r <= k for r in places) for k in (1, 10)]
     print(f"{task:6} | {name:20} | recall@1 {first:.3f} | "
-          f"recall@10 {tenth:.3f} | MRR {reciprocal:.3f}")
+          f"recall@10 {tenth:.3f} | MRR {reciprocal(places):.3f}")
 
 
 # --- How close, how spread out ---
@@ -321,11 +279,10 @@ def show_geometry(task, name, u, v):
     """
     known = [(a, b) for a, b in zip(u, v) if any(a) and any(b)]
     aligned = [2.0 - 2.0 * sum(map(mul, a, b)) for a, b in known]
-    n, cosines = len(known), dots(*[[b for _, b in known]] * 2)
-    apart = [c for i, row in enumerate(cosines) for c in row[:i]]
-    spread = log(sum(exp(4.0 * c - 4.0) for c in apart) / len(apart))
-    print(f"{task:6} | {name:12} | alignment {sum(aligned) / n:.3f} | "
-          f"uniformity {spread:.3f} | strangers {sum(apart) / len(apart):.3f}")
+    apart = [sum(map(mul, a, b)) for (_, a), (_, b) in combinations(known, 2)]
+    spread = log(fmean(exp(4.0 * c - 4.0) for c in apart))
+    print(f"{task:6} | {name:12} | alignment {fmean(aligned):.3f} | "
+          f"uniformity {spread:.3f} | strangers {fmean(apart):.3f}")
 
 
 # --- Keep four bits of each number ---
@@ -345,27 +302,29 @@ def unit(weights):
     return {word: x / length for word, x in weights.items()}
 
 
-def cosines_of(queries, candidates):
-    """dots() for rows that are nearly all zeros, kept as dictionaries."""
-    return [[sum(x * row[word] for word, x in query.items() if word in row)
-             for row in candidates] for query in queries]
+def counted(rows, texts):
+    """The sum of the words' rows, made a unit, as in a tower.
 
-
-def tf_idf(texts, learn):
-    """A word counts for more the fewer texts have it, log((1+N)/(1+n)) + 1.
-
-    The ones under the fraction are for words that training never saw.
+    The rows are nearly all zeros, so a dictionary keeps the others.
     """
-    found = Counter(word for text in learn for word in set(text))
-    return [unit({word: count * (log((1 + len(learn)) / (1 + found[word])) + 1)
-                  for word, count in Counter(text).items()})
+    return [unit(sum((Counter(rows.get(word)) for word in text), Counter()))
             for text in texts]
 
 
-def with_trigrams(texts):
-    """with_trigrams([["cat"]]) -> [['cat', '<ca', 'cat', 'at>']]"""
-    return [text + [p for word in text for p in pieces(word) if len(p) == 3]
-            for text in texts]
+def show_counted(task, name, rows, queries, candidates):
+    candidates = counted(rows, candidates)
+    show(task, name, ranks([
+        [sum(x * other[word] for word, x in query.items() if word in other)
+         for other in candidates] for query in counted(rows, queries)]))
+
+
+def tf_idf(texts):
+    """Rows with one number: a word counts for more the fewer texts have it.
+
+    tf_idf([["a", "b"], ["b"]])["b"] -> {'b': 0.0}
+    """
+    found = Counter(word for text in texts for word in set(text))
+    return {word: {word: log(len(texts) / n)} for word, n in found.items()}
 
 
 # --- Count who keeps company ---
@@ -373,136 +332,87 @@ def pointwise(items):
     """Unit rows of log(n(a, b) N / (n(a) n(b))), where that is positive.
 
     The logarithm is the pointwise mutual information (PMI) of a and b: how
-    much oftener they meet than if words were dealt out at random.
+    much oftener they meet than if words were dealt out at random. Of a word
+    and itself it is log(N / n(a)), the weight above.
 
     pointwise([("", ["a"], ["b"]), ("", ["c"], [])])["c"] -> {'c': 1.0}
     """
-    alone, together, n = Counter(), Counter(), len(items)
-    for _, left, right in items:
-        both = sorted({*left, *right})
-        alone.update(both)
-        together.update(combinations(both, 2))
-    rows = {word: {word: log(n / count)} for word, count in alone.items()}
-    for (a, b), count in together.items():
-        information = log(count * n / (alone[a] * alone[b]))
+    texts = [sorted({*left, *right}) for _, left, right in items]
+    together, rows = Counter(), tf_idf(texts)
+    for text in texts:
+        together.update(combinations(text, 2))
+    for (a, b), n in together.items():
+        information = log(n / len(texts)) + rows[a][a] + rows[b][b]
         if information > 0.0:
             rows[a][b] = rows[b][a] = information
     return {word: unit(row) for word, row in rows.items()}
 
 
-def counted(rows, texts):
-    """The mean of the words' rows, as in a tower, made a unit again."""
-    directions = []
-    for text in texts:
-        total = Counter()
-        for word in text:
-            total.update(rows.get(word, {}))
-        directions.append(unit(total))
-    return directions
-
-
-# --- Spell the sounds by hand ---
-LETTERS = dict(re.findall(r"(\w+):(\w+)", """
-    AA:o AE:a AH:u AO:o AW:ow AY:i B:b CH:ch D:d DH:th EH:e ER:er EY:a F:f
-    G:g HH:h IH:i IY:e JH:j K:c L:l M:m N:n NG:ng OW:o OY:oy P:p R:r S:s
-    SH:sh T:t TH:th UH:u UW:u V:v W:w Y:y Z:s ZH:s"""))
-
-
-def respell(sounds):
-    """respell(["<", "N.", "OW.", ">"])[:5] -> ['<', 'n', 'o', 'w', '>']"""
-    phonemes = sounds[1:sounds.index(">")]
-    return pieces("".join(LETTERS[sound[:-1]] for sound in phonemes))
-
-
 # === Learn one task ===
-def encoded(held_out, left, right):
-    """Directions of the queries and of the candidates, row i for row i."""
-    return (left.directions([query for _, query, _ in held_out]),
-            right.directions([candidate for _, _, candidate in held_out]))
-
-
-def results(task, name, held_out, left, right):
+def results(task, name, u, v):
     """Print how well partners are found, and what the directions do."""
-    u, v = encoded(held_out, left, right)
     show(task, name, ranks(dots(u, v)))
     if name in LOSSES:
         show(task, f"{name}, 4 bits", ranks(dots(coarse(u), coarse(v))))
     show_geometry(task, name, u, v)
 
 
-def learn_pairs(task, loss_name, held_out, learn, shared):
+def learn_pairs(task, loss_name, held_out, learn):
     """Train, print the curve and the results; the two towers."""
     draw = random.Random(SEED + 1).gauss
     sides = [[word for item in learn for word in item[k]] for k in (1, 2)]
-    if shared:  # a word is a word, on whichever side it stands
-        left = right = Tower(sides[0] + sides[1], draw)
-    else:
-        left, right = (Tower(side, draw) for side in sides)
+    if task == "emoji":  # a word is a word, on whichever side it stands
+        sides = [sides[0] + sides[1]]
+    towers = [Tower(side, draw) for side in sides]
+    left, right = towers[0], towers[-1]
+    _, queries, candidates = zip(*held_out)
     if loss_name == LOSSES[0]:
-        results(task, "untrained", held_out, left, right)
-
-    def report(step, loss):
-        places = ranks(dots(*encoded(held_out, left, right)))
-        print(f"{task:6} | {loss_name:12} | step {step:3} | loss "
-              f"{loss:6.3f} | held-out MRR {measured(places)[2]:.3f}")
-
-    start = process_time()
-    train(learn, left, right, STEPS[task],
-          info_nce if loss_name == "InfoNCE" else attract, report)
-    results(task, loss_name, held_out, left, right)
-    print(f"{task}, {loss_name}: {process_time() - start:.1f} s",
-          file=sys.stderr)
+        results(task, "untrained",
+                left.directions(queries), right.directions(candidates))
+    losses = train(learn, left, right, STEPS[task],
+                   info_nce if loss_name == "InfoNCE" else attract)
+    for step, loss in enumerate(losses, 1):
+        if step % (STEPS[task] // 6) == 0:
+            u, v = left.directions(queries), right.directions(candidates)
+            mrr = reciprocal(ranks(dots(u, v)))
+            print(f"{task:6} | {loss_name:12} | step {step:3} | loss "
+                  f"{loss:6.3f} | held-out MRR {mrr:.3f}")
+    results(task, loss_name, u, v)
     return left, right
 
 
 # === Names and keywords ===
 def learn_emoji():
-    """Counts and one tower, and what it makes of names that it never saw."""
+    """Letters, counts and one tower, measured on names never seen."""
     held_out, learn = split(emoji_items(), HELD_OUT["emoji"])
-    names, keywords = ([item[k] for item in held_out] for k in (1, 2))
+    sides = [[item[k] for item in held_out] for k in (1, 2)]
     seen = [text for item in learn for text in item[1:]]
     known = {word for text in seen for word in text}
-    both = [i for i, (_, left, right) in enumerate(held_out)
-            if known & {*left} and known & {*right}]
+    both = sum(not known.isdisjoint(left) and not known.isdisjoint(right)
+               for left, right in zip(*sides))
     print(f"emoji  | learn {len(learn):,} | held out {len(held_out)}, "
-          f"{len(both)} known on both sides")
+          f"{both} known on both sides")
     print(f"emoji  | words {len(known):,} | numbers {len(known) * WIDTH:,}")
     show("emoji", "chance", range(1, len(held_out) + 1))
-    for name, change in (("TF-IDF of words", list),
-                         ("TF-IDF with 3-grams", with_trigrams)):
-        show("emoji", name, ranks(cosines_of(
-            tf_idf(change(names), change(seen)),
-            tf_idf(change(keywords), change(seen)))))
-    rows = pointwise(learn)
-    show("emoji", "counts (PMI)", ranks(
-        cosines_of(counted(rows, names), counted(rows, keywords))))
-    tower, _ = [learn_pairs("emoji", name, held_out, learn, shared=True)
-                for name in LOSSES][0]
-    show_found(tower, held_out, both[:ASKED])
-    show_words(tower)
+    spelt = [[text + [p for word in text for p in pieces(word) if len(p) == 3]
+              for text in texts] for texts in (*sides, seen)]
+    show_counted("emoji", "TF-IDF with 3-grams", tf_idf(sum(spelt, [])),
+                 *spelt[:2])
+    show_counted("emoji", "counts (PMI)", pointwise(learn), *sides)
+    show_words([learn_pairs("emoji", name, held_out, learn)
+                for name in LOSSES][0][0])
 
 
 # --- Show what it learned ---
-def show_found(tower, held_out, asked):
-    """Whose keywords come first for some held-out names."""
-    u, v = encoded(held_out, tower, tower)
-    for i, row in zip(asked, dots([u[i] for i in asked], v)):
-        best = sorted(range(len(row)), key=row.__getitem__, reverse=True)
-        print(f"asked  | {held_out[i][0]:22} | rank {best.index(i) + 1:3} | "
-              f"first: {held_out[best[0]][0]}")
-
-
 def show_words(tower):
     """Neighbours of some words, and cosines, times 100, of others."""
-    everything = tower.directions([[word] for word in tower.rows])
-    asked = [word for word in NEAR if word in tower.rows]
-    for word, row in zip(asked, dots(
-            tower.directions([[word] for word in asked]), everything)):
-        best = sorted(zip(row, tower.rows), reverse=True)[1:7]
+    units = {word: tower.encode([word])[0] for word in tower.rows}
+    for word in filter(units.get, NEAR):
+        row = dots([units[word]], units.values())[0]
+        best = sorted(zip(row, units), reverse=True)[1:7]
         print(f"near   | {word:6} | " + ", ".join(w for _, w in best))
-    mapped = [word for word in MAPPED if word in tower.rows]
-    rows = tower.directions([[word] for word in mapped])
-    for word, row in zip(mapped, dots(rows, rows)):
+    mapped = {word: units[word] for word in MAPPED if word in units}
+    for word, row in zip(mapped, dots(mapped.values(), mapped.values())):
         print(f"map    | {word:8} | "
               + " ".join(f"{100 * x:4.0f}" for x in row))
 
@@ -512,13 +422,13 @@ def learn_sounds():
     """Two towers: that both have an S means nothing."""
     items = sound_items()
     held_out, learn = split(items, HELD_OUT["sounds"])
-    print(f"sounds | learn {len(learn):,} | held out {len(held_out)}")
-    show("sounds", "chance", range(1, len(held_out) + 1))
-    seen = [left for _, left, _ in learn]
-    show("sounds", "TF-IDF, respelt", ranks(cosines_of(
-        tf_idf([left for _, left, _ in held_out], seen),
-        tf_idf([respell(right) for _, _, right in held_out], seen))))
-    left, right = [learn_pairs("sounds", name, held_out, learn, shared=False)
+    print(f"\nsounds | learn {len(learn):,} | held out {len(held_out)}")
+    spelt = [left for _, left, _ in held_out]
+    # the rival has only letters: it reads the sounds S. AO. T. as "saot"
+    named = [pieces("".join(sounds[1:sounds.index(">")]).lower().replace(
+             ".", "")) for _, _, sounds in held_out]
+    show_counted("sounds", "TF-IDF", tf_idf(spelt + named), spelt, named)
+    left, right = [learn_pairs("sounds", name, held_out, learn)
                    for name in LOSSES][0]
     sounds = right.directions([sound for _, _, sound in items])
     for word in SAID:
@@ -530,11 +440,10 @@ def learn_sounds():
 
 # === Main ===
 def main():
-    by_hand()
-    for task, learn in (("emoji", learn_emoji), ("sounds", learn_sounds)):
-        if task in RUNS:
-            print()
-            learn()
+    if "emoji" in RUNS:
+        learn_emoji()
+    if "sounds" in RUNS:
+        learn_sounds()
 
 
 if __name__ == "__main__":

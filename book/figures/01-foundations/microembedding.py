@@ -67,7 +67,7 @@ def curves(run):
     panels = figure.subplots(1, 2)
     levels = {
         "emoji": {"counts (PMI)": "counts", "TF-IDF with 3-grams": "TF-IDF, 3-grams"},
-        "sounds": {"TF-IDF, respelt": "TF-IDF, respelt"},
+        "sounds": {"TF-IDF": "TF-IDF"},
     }
     for ax, (task, rivals) in zip(panels, levels.items(), strict=True):
         start = float(run.fact(rf"^{task} +\| untrained +\| recall.* MRR (\S+)$"))

@@ -49,16 +49,14 @@ def conditions(run):
         "edited, old fact": "edited index, the old fact",
         "other country's passage": "another country's passage",
         "no passage": "no passage",
-        "fact cut out": "the fact cut out",
         "asked in a new frame": "asked in a new frame",
         "asked in new words": "asked in new words",
-        "nearest sentence": "no reader, the nearest sentence",
         "usual fact": "no reader, the usual fact",
     }
     values = [float(run.fact(RIGHT.format(label))) for label in names.values()]
-    figure = Figure(figsize=(style.WIDTH, 3.0))
+    figure = Figure(figsize=(style.WIDTH, 2.6))
     ax = figure.subplots()
-    colors = [style.ACCENT] * 3 + [style.RUST] * 6 + [style.GREY] * 2
+    colors = [style.ACCENT] * 3 + [style.RUST] * 5 + [style.GREY]
     ax.hlines(range(len(names)), 0, values, color=colors, linewidth=1.2)
     ax.scatter(values, range(len(names)), color=colors, s=18, zorder=3)
     ax.set_yticks(range(len(names)), list(names))
