@@ -1,31 +1,25 @@
 """One backward pass gives the slope of the loss along every weight.
 
 It takes at most two multiply-adds for each operation of the forward pass,
-however many weights there are. The run counts them on a graph of single
-numbers, each operation beside its derivative, and checks the slopes against
-finite differences and against a pass in the other direction. A tape of
-matrices then finds the same gradients with thousands of times fewer recorded
-operations, and trains a classifier of handwritten digits, beside two
-baselines. Last, both engines are broken: gradients that replace each other
-instead of adding up, values pulled before their gradient is whole.
+however many weights there are. The run counts them on a graph of numbers, and
+checks its slopes against finite differences. A tape of matrices then finds
+the same gradients with thousands of times fewer recorded operations. It
+trains a classifier of handwritten digits, beside two baselines; and once
+more, with gradients that replace each other and do not add up.
 
 Left out: second derivatives, operations in place, broadcasting, the GPU.
-
-Reverse accumulation is Seppo Linnainmaa's (master's thesis, University of
-Helsinki, 1970), learning with it Rumelhart, Hinton and Williams's (Nature,
-1986). The scalar graph is the idea of Andrej Karpathy's micrograd (2020).
+After Seppo Linnainmaa (master's thesis, 1970), Rumelhart, Hinton and Williams
+(Nature, 1986) and Andrej Karpathy's micrograd (2020), a graph of numbers.
 """
 # === Imports ===
 import gc
 import gzip
 import random
-import sys
 from functools import reduce
 from hashlib import sha256
-from math import exp, log, sqrt
+from math import dist, exp, log, sqrt
 from operator import add, mul
 from pathlib import Path
-from time import process_time
 
 # === Settings ===
 SEED = 1
@@ -128,29 +122,10 @@ def pull_back(order):
             parent.grad += slope * value.grad  # one term for each use
 
 
-# --- Push a change forward ---
-def push_forward(order, change):
-    """How fast the last value moves when the leaves move as `change` says.
-
-    Forward mode: one pass gives the slope along one direction. A gradient
-    would take one pass for each leaf.
-    """
-    moved = dict(change)
-    for value in order:
-        if value.parents:
-            moved[value] = sum(
-                slope * moved.get(parent, 0.0)
-                for parent, slope in zip(value.parents, value.slopes))
-    return moved[order[-1]]
-
-
 # === Check against finite differences ===
-def central_difference(function, point, i, step):
-    """central_difference(lambda p: p[0] * p[0], [3.0], 0, 1.0) -> 6.0"""
-    up, down = list(point), list(point)
-    up[i] += step
-    down[i] -= step
-    return (function(up) - function(down)) / (2 * step)
+def central_difference(function, at, step):
+    """central_difference(lambda v: v * v, 3.0, 1.0) -> 6.0"""
+    return (function(at + step) - function(at - step)) / (2 * step)
 
 
 def every_operation(a, b):
@@ -160,16 +135,13 @@ def every_operation(a, b):
 
 def check_values():
     """Print the error of finite differences for thirteen sizes of step."""
-    leaves = [Value(1.7), Value(0.6)]
-    pull_back(topological(every_operation(*leaves)))
-    point = [leaf.data for leaf in leaves]
+    a, b = Value(1.7), Value(0.6)
+    pull_back(topological(every_operation(a, b)))
     for digits in range(1, 14):
-        worst = max(abs(central_difference(
-            lambda p: every_operation(*map(Value, p)).data,
-            point, i, 10.0 ** -digits) / leaf.grad - 1.0)
-            for i, leaf in enumerate(leaves))
+        slope = central_difference(
+            lambda v: every_operation(Value(v), b).data, 1.7, 10.0 ** -digits)
         print(f"finite difference | step 1e-{digits:02} | "
-              f"relative error {worst:.1e}")
+              f"relative error {abs(slope / a.grad - 1.0):.1e}")
 
 
 # === The tape ===
@@ -379,36 +351,9 @@ def scalar_loss(digits, w1, w2, w3):
     return reduce(add, losses) * Value(1.0 / len(digits))
 
 
-# --- One step on each engine ---
-def flat(matrices):
-    """flat([[[1, 2], [3, 4]], [[5]]]) -> [1, 2, 3, 4, 5]"""
-    return [v for rows in matrices for row in rows for v in row]
-
-
-def scalar_step(digits, put_in_order):
-    """The weights with their gradients, and the graph in order."""
-    weights = [[[Value(v) for v in row] for row in rows]
-               for rows in first_weights()]
-    order = put_in_order(scalar_loss(digits, *weights))
-    pull_back(order)
-    return weights, order
-
-
-def tape_step(digits):
-    """The gradient of each matrix, and how many operations were recorded."""
-    weights = [Node(rows) for rows in first_weights()]
-    loss = tape_loss(digits, weights)
-    recorded = len(TAPE)
-    backward(loss)
-    return [node.grad or [[0.0] * len(row) for row in node.value]
-            for node in weights], recorded
-
-
+# --- Count the paths ---
 def count_paths(order):
-    """In how many ways one can walk from the root to some leaf.
-
-    The chain rule, written out, has one product for each of these walks.
-    """
+    """Ways from root to leaf: the products of the chain rule, written out."""
     ways = dict.fromkeys(order, 0)
     ways[order[-1]] = 1
     for value in reversed(order):
@@ -417,73 +362,26 @@ def count_paths(order):
     return sum(ways[value] for value in order if not value.parents)
 
 
-# --- Compare them ---
+# --- Compare the engines ---
 def compare(digits):
     """Print what each engine records for one batch, and that they agree."""
-    start = process_time()
-    weights, order = scalar_step(digits, topological)
-    middle = process_time()
-    gradient, recorded = tape_step(digits)
-    ratio = (middle - start) / (process_time() - middle)
-    print(f"seconds, scalar graph over tape: {ratio:.0f}", file=sys.stderr)
-
-    leaves = flat(weights)
-    # a leaf has no parents; an edge is one multiply-add of pull_back
+    numbers = [[[Value(v) for v in row] for row in rows]
+               for rows in first_weights()]
+    order = topological(scalar_loss(digits, *numbers))
+    pull_back(order)
     operations = sum(1 for value in order if value.parents)
-    edges = sum(len(value.parents) for value in order)
+    edges = sum(len(value.parents) for value in order)  # a multiply-add each
     print(f"scalar graph | operations {operations:,} | edges {edges:,} | "
           f"paths {count_paths(order):,}")
-    print(f"matrix tape  | operations {recorded}")
-    worst = max(abs(leaf.grad - g) for leaf, g in zip(leaves, flat(gradient)))
+    matrices = [Node(rows) for rows in first_weights()]
+    loss = tape_loss(digits, matrices)
+    print(f"matrix tape  | operations {len(TAPE)}")
+    backward(loss)
+    worst = max(abs(value.grad - g) for rows, node in zip(numbers, matrices)
+                if node.grad  # without rounds nothing reaches the middle one
+                for values, row in zip(rows, node.grad)
+                for value, g in zip(values, row))
     print(f"gradients of the two | largest difference {worst:.1e}")
-
-    # a gradient g gives the slope along any direction d as g.d
-    draw = random.Random(SEED + 3).gauss
-    change = {leaf: draw(0.0, 1.0) for leaf in leaves}
-    pushed = push_forward(order, change)
-    pulled = sum(leaf.grad * change[leaf] for leaf in leaves)
-    print(f"slope in a random direction | pushed {pushed:.9f} | "
-          f"pulled {pulled:.9f}")
-
-
-# --- What recursion and cycles would cost ---
-def by_recursion(value, placed):
-    """The same order with one Python call for each level of the graph."""
-    if value not in placed:
-        for parent in value.parents:
-            by_recursion(parent, placed)
-        placed[value] = True
-    return placed
-
-
-def thousand_cycles():
-    """Closures that name their output, kept by that output."""
-    for _ in range(1_000):
-        out = Value(0.0)
-        out.slopes = lambda out=out: out.grad
-
-
-def left_behind(step):
-    """left_behind(lambda: None) -> 0"""
-    gc.collect()
-    step()
-    return gc.collect()  # how many objects only it could find
-
-
-def show_limits(digits):
-    """Print how far recursion gets, and what each design leaves behind."""
-    long_sum = reduce(add, [Value(1.0) for _ in range(5_000)])
-    try:
-        reached = f"{len(by_recursion(long_sum, {})):,} values"
-    except RecursionError:
-        reached = "RecursionError"
-    print(f"a sum of 5,000 | recursion {reached} | "
-          f"own stack {len(topological(long_sum)):,} values")
-    for name, step in (
-            ("1,000 closures in cycles", thousand_cycles),
-            ("one scalar step", lambda: scalar_step(digits, topological)),
-            ("one tape step", lambda: tape_step(digits))):
-        print(f"left behind | {name:24} | {left_behind(step):5,} objects")
 
 
 # === Learn to read digits ===
@@ -516,109 +414,36 @@ def accuracy(digits, weights):
 
 
 def baselines(digits, held_out):
-    """Print what needs no gradient: the commonest label, the nearest digit.
-
-    |x - y|^2 = |x|^2 - 2 x.y + |y|^2, and |x|^2 is the same for every y.
-    """
-    labels = [label for _, label in digits]
-    majority = max(range(10), key=labels.count)
-    squares = [sum(map(mul, row, row)) for row, _ in digits]
+    """Print what needs no gradient: the commonest label, the nearest digit."""
+    majority = max(range(10), key=[label for _, label in digits].count)
     common = near = 0
     for inputs, label in held_out:
-        distances = [square - 2.0 * sum(map(mul, inputs, row))
-                     for square, (row, _) in zip(squares, digits)]
+        _, nearest = min((dist(inputs, known), its) for known, its in digits)
         common += label == majority
-        near += label == labels[distances.index(min(distances))]
+        near += label == nearest
     print(f"majority label    | held out {common / len(held_out):.3f}")
     print(f"nearest neighbour | held out {near / len(held_out):.3f}")
 
 
 # === Break it ===
-def overwriting(run):
-    """What `run` returns when each part of a gradient replaces the last."""
-    def overwrite(node, rows):
-        node.grad = rows
-
-    right, Node.receive = Node.receive, overwrite
-    try:
-        return run()
-    finally:
-        Node.receive = right
-
-
-def nearest_first(root):
-    """A wrong order: from the root outward, by the fewest steps."""
-    order, seen = [root], {root}
-    for value in order:  # it grows while we read it
-        new = [parent for parent in value.parents if parent not in seen]
-        order += dict.fromkeys(new)
-        seen.update(new)
-    return order[::-1]
-
-
-# --- Compare with the true gradient ---
-def cosine(a, b):
-    """cosine([3.0, 4.0], [4.0, 3.0]) -> 0.96"""
-    # 1 where they point the same way, 0 where they are at right angles
-    lengths = sqrt(sum(map(mul, a, a)) * sum(map(mul, b, b)))
-    return sum(map(mul, a, b)) / lengths if lengths else 0.0
-
-
-def compare_broken(digits):
-    """Print how far each broken gradient turns away from the true one."""
-    true, _ = tape_step(digits)
-    replaced, _ = overwriting(lambda: tape_step(digits))
-    weights, _ = scalar_step(digits, nearest_first)
-    early = [[[w.grad for w in row] for row in rows] for rows in weights]
-    for name, broken in (("overwriting", replaced), ("nearest first", early)):
-        print(f"{name:13} | cosine with the true gradient | " + " | ".join(
-            f"W{k} {cosine(flat([a]), flat([b])):.3f}"
-            for k, (a, b) in enumerate(zip(true, broken), 1)))
-
-
-# --- An example for pencil and paper ---
-def by_hand():
-    """y = h + h h with h = w x, at w = 2 and x = 3, by every method."""
-    def show(method, dw, dx):
-        print(f"h used three times | {method:18} | dy/dw {dw:6.3f} | "
-              f"dy/dx {dx:6.3f}")
-
-    def on_tape():
-        w, x = Node([[2.0]]), Node([[3.0]])
-        h = times(w, x)
-        backward(plus(h, times(h, h)))
-        return w.grad[0][0], x.grad[0][0]
-
-    w, x = Value(2.0), Value(3.0)
-    h = w * x
-    y = h + h * h
-    show("finite differences", *(central_difference(
-        lambda p: p[0] * p[1] + (p[0] * p[1]) ** 2, [2.0, 3.0], i, 1e-5)
-        for i in range(2)))
-    pull_back(topological(y))
-    show("scalar graph", w.grad, x.grad)
-    show("matrix tape", *on_tape())
-    pull_back(nearest_first(y))
-    show("nearest first", w.grad, x.grad)
-    show("overwriting", *overwriting(on_tape))
+def overwrite(node, rows):
+    """In place of Node.receive: each part of a gradient replaces the last."""
+    node.grad = rows
 
 
 # === Main ===
 def main():
     gc.disable()  # without cycles it would search every value for nothing
     learn, held_out = load_digits()
+    weights = sum(len(rows) * len(rows[0]) for rows in first_weights())
     print(f"digits | learn {len(learn):,} | held out {len(held_out):,} | "
-          f"weights {len(flat(first_weights())):,}")
-    by_hand()
+          f"weights {weights:,}")
     check_values()
-    print()
     compare(learn[:PROBE])
-    show_limits(learn[:1])
-    compare_broken(learn[:PROBE])
-    print()
     baselines(learn, held_out)
     train(learn, held_out, "gradients add up")
-    overwriting(lambda: train(learn, held_out, "they overwrite  "))
+    Node.receive = overwrite  # last, since it stays broken
+    train(learn, held_out, "they overwrite  ")
 
 
 if __name__ == "__main__":

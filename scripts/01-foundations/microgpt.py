@@ -5,25 +5,17 @@ point out. The same network learns names letter by letter, and the sounds of
 English words given their spelling. With a plain mean of the past in place of
 attention, the names hardly suffer and the sounds fall apart.
 
-Left out: biases, learned gains, dropout, weight decay, a cache of keys and
-values, and a tokenizer: a symbol is one letter or one phoneme.
-
+Left out: biases, learned gains, dropout, weight decay, KV cache, tokenizer.
 Vaswani et al., "Attention Is All You Need" (2017); Radford et al., "Improving
-Language Understanding by Generative Pre-Training" (2018). After Andrej
-Karpathy's makemore and microgpt. The run shows held-out loss, in nats per
-predicted symbol, beside smoothed counts; names sampled at three temperatures;
-words that the data does not have, read aloud; and where the heads look.
+Language Understanding by Generative Pre-Training" (2018); after Andrej
+Karpathy's makemore and microgpt. The run shows held-out loss beside smoothed
+counts, sampled names, unknown words read aloud, and where the heads look.
 """
-
 # === Imports ===
-import csv
 import gzip
 import random
-import sys
-import time
 from collections import Counter, defaultdict
 from hashlib import sha256
-from itertools import accumulate
 from math import exp, log, sqrt
 from operator import add, mul
 from pathlib import Path
@@ -31,7 +23,7 @@ from textwrap import shorten
 
 # === Settings ===
 SEED = 1
-TASKS = ["names", "sounds"]
+TASKS = {"names": "names.csv", "sounds": "cmudict_small.txt.gz"}
 HELD_OUT = 0.1  # of the examples, never trained on
 STEPS = 700  # over half of the words, three quarters of the names
 BATCH = 8  # as good a word as 4, and Adam is paid for half as often
@@ -43,12 +35,10 @@ RATE = 0.03  # with 0.05 the sounds end a fifth of a nat worse
 WARM_UP = 50  # small steps while Adam's running means still say little
 CLUES = 6  # tokens that the longest context of a count holds
 REPORT = 100  # steps between two rows of the learning curve
-CHECKED = 100  # held-out sequences behind such a row; the result uses all
-READ = 250  # held-out words to read aloud
+CHECKED = 250  # held-out sequences behind such a row, words to read aloud
 SAMPLES = 150  # names at each temperature
 TEMPERATURES = [0.5, 0.8, 1.1]
-NEW_WORDS = ["chatbot", "gizmo", "emoji", "zorble", "wizardry", "blog"]
-MAPPED = "chatbot"  # the word whose attention is shown; none is in the data
+NEW_WORDS = ["gizmo", "emoji", "zorble", "wizardry", "chatbot"]  # in no data
 # The knock-outs: give one of these another value and run again.
 LOOK = "softmax"  # "mean": the past unweighted; "self": no past at all
 CAUSAL = True  # False: a token sees those that come after it
@@ -57,7 +47,6 @@ RESIDUAL = True  # False: a layer replaces its input instead of adding to it
 
 # === Data ===
 FOLDER = Path(__file__).resolve().parent.parent / "data"
-FILES = {"names": "names.csv", "sounds": "cmudict_small.txt.gz"}
 HASHES = {"names":
           "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250",
           "sounds":
@@ -71,14 +60,14 @@ def read(task):
     . e m m a .            given 1
     s o f t : S AO F T .   given 5: the loss is on the sounds alone
     """
-    path = FOLDER / FILES[task]
+    path = FOLDER / TASKS[task]
     packed = path.read_bytes() if path.is_file() else b""
     if sha256(packed).hexdigest() != HASHES[task]:
-        sys.exit(f"{path.name} is missing or altered: it belongs in "
-                 f"{FOLDER}, with the SHA-256 {HASHES[task]}")
+        raise SystemExit(f"{path.name} is missing or altered: it belongs in "
+                         f"{FOLDER}, with the SHA-256 {HASHES[task]}")
     if task == "names":
-        return [([END, *row["name"], END], 1)
-                for row in csv.DictReader(packed.decode("ascii").split())]
+        return [([END, *line.split(",")[0], END], 1)
+                for line in packed.decode("ascii").split()[1:]]
     return [([*word, ":", *sounds, END], len(word) + 1)
             for word, *sounds in map(str.split, gzip.decompress(packed)
                                      .decode("ascii").splitlines())]
@@ -90,23 +79,19 @@ class Task:
 
     def __init__(self, name):
         self.name, examples = name, read(name)
-        self.symbols = sorted({s for sequence, _ in examples
-                               for s in sequence})
+        self.symbols = sorted({s for row, _ in examples for s in row})
         self.id = {s: i for i, s in enumerate(self.symbols)}
-        self.longest = max(len(sequence) for sequence, _ in examples)
-        examples = [([self.id[s] for s in sequence], given)
-                    for sequence, given in examples]
+        self.longest = max(len(row) for row, _ in examples)
+        examples = [([self.id[s] for s in row], given)
+                    for row, given in examples]
         random.shuffle(examples)
         held = int(HELD_OUT * len(examples))
         self.held_out, self.train = examples[:held], examples[held:]
 
 
 # === Choose what to count ===
-def past(ids, given, i):
-    """What an n-gram looks at, the nearest last.
-
-    past([7, 8, 9], 1, 2) -> [7, 8]
-    """
+def past(ids, given, i):  # what an n-gram looks at, the nearest last
+    """past([7, 8, 9], 1, 2) -> [7, 8]"""
     return ids[max(0, i - CLUES):i]
 
 
@@ -128,14 +113,13 @@ def chances(table, context, token, classes):
 
     Witten and Bell: if n tokens followed a context, of t kinds, expect a
     new kind t times in n + t, and ask the shorter context which.
-    chances({(): {0: 1}}, (), 1, 2) -> [0.25]
+    chances({(): Counter([0])}, (), 1, 2) -> [0.25]
     """
     p, found = 1 / classes, []
     for n in range(len(context) + 1):
         seen = table.get(context[len(context) - n:])
         if seen:
-            p = ((seen.get(token, 0) + len(seen) * p)
-                 / (sum(seen.values()) + len(seen)))
+            p = (seen[token] + len(seen) * p) / (seen.total() + len(seen))
         found.append(p)
     return found
 
@@ -430,10 +414,7 @@ class GPT:
 
     # --- From tokens to logits ---
     def logits(self, examples, asked):
-        """[asked][symbols]: scores of what follows the rows `asked`.
-
-        The rows that nobody asks for are spared the largest matrix.
-        """
+        """[asked][symbols]: scores of what follows the rows `asked`."""
         x = pick(self.tokens, [i for ids, _ in examples for i in ids])
         if POSITIONS != "none":
             x = plus(x, pick(self.positions, [
@@ -451,6 +432,7 @@ class GPT:
             x = plus(x, y) if RESIDUAL else y
             y = times(relu(times(rms_norm(x), up)), down)
             x = plus(x, y) if RESIDUAL else y
+        # the rows that nobody asks for are spared the largest matrix
         return times(pick(rms_norm(x), asked), self.head)
 
 
@@ -526,42 +508,37 @@ def train(model, task):
             print(f"{task.name:6} | step {step:4} | seen {step * BATCH:5} | "
                   f"train {sum(losses) / len(losses):.3f} | held-out "
                   f"{evaluate(model, task.held_out[:CHECKED]):.3f}")
-            print(f"{time.process_time():.0f} s", file=sys.stderr)
             losses = []
 
 
 # === Generate ===
-def generate(model, task, prompts, temperature=0):
-    """Continue every prompt (ids, given) until END, side by side.
+def generate(model, task, ids, given, temperature=0):
+    """What follows the first `given` ids, up to END.
 
-    Dividing the logits by a temperature below 1 sharpens the choice; 0
-    takes the likeliest. Each step computes the whole past anew, where
-    production keeps its keys and values (the KV cache).
+    Dividing logits by a temperature below 1 sharpens the choice, 0 takes the
+    likeliest. Production keeps the keys and values of the past (KV cache).
     """
-    texts = [(ids[:given], given) for ids, given in prompts]
-    open_texts = texts
-    while open_texts:
-        ends = [n - 1 for n in accumulate(len(ids) for ids, _ in open_texts)]
-        for (ids, _), row in zip(open_texts,
-                                 model.logits(open_texts, ends).value):
-            if temperature:
-                row = softmax([v / temperature for v in row])
-                ids += random.choices(range(len(row)), row)
-            else:
-                ids.append(row.index(max(row)))
+    ids = ids[:given]
+    while len(ids) < task.longest:
+        row = model.logits([(ids, given)], [len(ids) - 1]).value[0]
         TAPE.clear()
-        open_texts = [(ids, given) for ids, given in open_texts
-                      if ids[-1] != task.id[END] and len(ids) < task.longest]
-    return [ids[given:] for ids, given in texts]
+        if temperature:
+            row = softmax([v / temperature for v in row])
+            ids += random.choices(range(len(row)), row)
+        else:
+            ids.append(row.index(max(row)))
+        if ids[-1] == task.id[END]:
+            break
+    return ids[given:]
 
 
-# === Sample names ===
+# --- Sample names ---
 def sample_names(model, task):
     """Names at each temperature, and how many are copies."""
     known = {tuple(ids[1:]) for ids, _ in task.train}
     for temperature in TEMPERATURES:
-        names = generate(model, task, [([task.id[END]], 1)] * SAMPLES,
-                         temperature)
+        names = [generate(model, task, [task.id[END]], 1, temperature)
+                 for _ in range(SAMPLES)]
         copies = sum(tuple(ids) in known for ids in names) / len(names)
         some = " ".join("".join(task.symbols[i] for i in ids[:-1])
                         for ids in names[:9])
@@ -572,87 +549,59 @@ def sample_names(model, task):
 # --- Read words aloud ---
 def read_aloud(model, task):
     """Held-out words by greedy generation, then words of nobody's list."""
-    truth = [ids[given:] for ids, given in task.held_out[:READ]]
-    said = generate(model, task, task.held_out[:READ])
+    words = task.held_out[:CHECKED]
+    truth = [ids[given:] for ids, given in words]
+    said = [generate(model, task, *word) for word in words]
     right = sum(a == b for a, b in zip(said, truth))
     same = sum(x == y for a, b in zip(said, truth) for x, y in zip(a, b))
     print(f"sounds | read aloud {len(truth)} | words right "
           f"{100 * right / len(truth):.1f}% | sounds in place "
           f"{100 * same / sum(map(len, truth)):.1f}%")
-    prompts = [([task.id[s] for s in [*word, ":"]], len(word) + 1)
-               for word in NEW_WORDS]
-    for word, ids in zip(NEW_WORDS, generate(model, task, prompts)):
-        print(f"sounds | {word:8} | "
-              + " ".join(task.symbols[i] for i in ids[:-1]))
+    for word in NEW_WORDS:
+        ids = [task.id[s] for s in [*word, ":"]]
+        ids += generate(model, task, ids, len(ids))
+        names = [task.symbols[i] for i in ids]
+        print(f"sounds | {word:8} | " + " ".join(names[len(word) + 1:-1]))
+    draw_maps(model, ids, names, len(word) + 1)
 
 
 # --- Show where the heads look ---
-def draw_maps(model, task):
+def draw_maps(model, ids, names, given):
     """Weights of each head in tenths, while it decides on each sound."""
-    ids, given = [task.id[s] for s in [*MAPPED, ":"]], len(MAPPED) + 1
-    ids += generate(model, task, [(ids, given)])[0]
-    names = [task.symbols[i] for i in ids]
     model.logits([(ids[:-1], given)], [0])
+    TAPE.clear()
     for head, weights in enumerate(model.maps, 1):
         print(f"head {head} |    |" + "".join(f"{s:>3}" for s in names[:-1]))
         for sound, row in zip(names[given:], weights[given - 1:]):
             print(f"head {head} | {sound:2} |" + "".join(
                 f"{min(9, int(10 * w)) or '.':>3}" for w in row))
-    TAPE.clear()
-
-
-def average_maps(model, task):
-    """Mean weight on the letter that stands k places after each sound."""
-    words = [(ids[:-1], given) for ids, given in task.held_out[:CHECKED]]
-    model.logits(words, [0])
-    for head in range(HEADS):
-        shares, sounds = Counter(), 0
-        for (_, given), weights in zip(words, model.maps[head::HEADS]):
-            for i, row in enumerate(weights[given - 1:]):
-                sounds += 1
-                for j, w in enumerate(row):
-                    shares[j - i if j < given - 1 else "others"] += w
-        print(f"head {head + 1} | average | " + " | ".join(
-            f"{k:+} {100 * shares[k] / sounds:2.0f}%" for k in range(-1, 3))
-            + f" | no letter {100 * shares['others'] / sounds:2.0f}%")
-    TAPE.clear()
 
 
 # === Main ===
-def study(name):
-    """Count, train, show, measure: one task from its file to its results."""
-    def result(who, loss):
-        print(f"{name:6} | {who:28} | held-out {loss:.3f}")
-
-    random.seed(SEED)  # so a task runs the same with or without the other
-    task = Task(name)
-    print(f"{name:6} | {len(task.train):,} to train on | "
-          f"{len(task.held_out):,} held out | {len(task.symbols)} symbols")
-    for view in [past, place] if name == "sounds" else [past]:
-        for clues, loss in enumerate(count(task, view)):
-            result(f"counts, {view.__name__}, clues {clues}", loss)
-    model = GPT(task)
-    size = sum(len(w.value) * len(w.value[0]) for w in model.parameters)
-    print(f"{name:6} | gpt of {size:,} numbers, guessing evenly "
-          f"{log(len(task.symbols)):.3f}")
-    train(model, task)
-    if name == "names":
-        sample_names(model, task)
-    else:
-        read_aloud(model, task)
-        draw_maps(model, task)
-        average_maps(model, task)
-    result("gpt", evaluate(model, task.held_out))
-    result(f"gpt, first {CHECKED}", evaluate(model, task.held_out[:CHECKED]))
-    model.look = "mean"  # what was learnt stays, where it looks is lost
-    result(f"gpt, first {CHECKED}, averaging",
-           evaluate(model, task.held_out[:CHECKED]))
+def report(task, who, loss):
+    print(f"{task.name:6} | {who:28} | held-out {loss:.3f}")
 
 
 def main():
     print("Losses are in nats per predicted symbol.")
     for name in TASKS:
-        study(name)
+        random.seed(SEED)  # a task runs the same with or without the other
+        task = Task(name)
+        print(f"{name:6} | {len(task.train):,} to train on | "
+              f"{len(task.held_out):,} held out | {len(task.symbols)} symbols")
+        for view in [past, place] if name == "sounds" else [past]:
+            for clues, loss in enumerate(count(task, view)):
+                report(task, f"counts, {view.__name__}, clues {clues}", loss)
+        model = GPT(task)
+        size = sum(len(w.value) * len(w.value[0]) for w in model.parameters)
+        print(f"{name:6} | gpt of {size:,} numbers, guessing evenly "
+              f"{log(len(task.symbols)):.3f}")
+        train(model, task)
+        show = sample_names if name == "names" else read_aloud
+        show(model, task)
+        report(task, "gpt", evaluate(model, task.held_out))
+        model.look = "mean"  # what was learnt stays, where it looks is lost
+        report(task, "gpt, averaging", evaluate(model, task.held_out))
 
 
 if __name__ == "__main__":

@@ -77,7 +77,7 @@ def step_sizes(run):
     )  # fmt: skip
     ax.annotate(
         "too short: the digits\nof the two ends cancel",
-        (steps[-4], errors[-4]), (-8, 10), textcoords="offset points", color=style.GREY,
+        (steps[-4], errors[-4]), (0, 32), textcoords="offset points", color=style.GREY,
         ha="right",
     )  # fmt: skip
     ax.annotate(
