@@ -37,7 +37,8 @@ KINDS = {  # name: what makes weights of scores, key heads, latents, window
     "linear": ("linear", 4, 0, 0),
     "mean": ("mean", 4, 0, 0),
     "nothing": ("nothing", 4, 0, 0)}
-RECALL = list(KINDS)  # all
+RECALL = ["multi-head", "grouped-query", "multi-query", "latent 16",
+          "latent 8", "window 8", "linear", "mean", "nothing"]
 SOUNDS = ["multi-head", "linear", "mean"]  # about eight seconds each
 RATE = 0.05  # of 0.03, 0.04, 0.05 and 0.06, good for nearly all
 RATES = {"latent 16": 0.03}  # two matrices in a row overshoot with more
