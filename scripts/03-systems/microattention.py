@@ -6,9 +6,7 @@ keys beat latents of the same size, and latents a window. Linear attention,
 whose memory never grows, falls far behind there, and much less on the sounds
 of English words.
 
-Left out: a norm, a feed-forward layer, a second layer, rotary positions (for
-which latent attention needs extra columns), and kernels that make it fast.
-
+Left out: a norm, a feed-forward layer, a second layer, rotary positions.
 Shazeer, "Fast Transformer Decoding: One Write-Head is All You Need" (2019).
 The run shows held-out answers beside chance and two floors; what is computed
 and kept, counted and by formula; and each layer run from its memory alone.
@@ -18,9 +16,9 @@ and kept, counted and by formula; and each layer run from its memory alone.
 import gzip
 import random
 import sys
-import time
+from functools import reduce
 from hashlib import sha256
-from math import exp, log, sqrt
+from math import exp, inf, log, sqrt
 from operator import add, mul
 from pathlib import Path
 from string import ascii_letters, digits
@@ -46,7 +44,7 @@ RATE = 0.05  # of 0.03, 0.04, 0.05 and 0.06, good for nearly all
 RATES = {"latent 16": 0.03}  # two matrices in a row overshoot with more
 RECORDS = 16  # four times the columns of a head
 INDEXES = 2  # 1: by name alone, for which one head of keys is enough
-STEPS = {"recall": 300, "sounds": 300}  # what a minute and a half allows
+STEPS = 300  # what a minute and a half allows
 BATCH = 4
 WARM_UP = 20  # small steps while Adam's running means still say little
 TEST = {"recall": 120, "sounds": 300}  # held-out sequences
@@ -68,7 +66,7 @@ def read_words():
             gzip.decompress(packed).decode("ascii").splitlines()]
 
 
-# --- Hand out rooms and ask for them ---
+# === Hand out rooms and ask for them ===
 def records():
     """(tokens, questions): a hotel's book and as many questions about it.
 
@@ -91,7 +89,7 @@ def records():
     return tokens, questions
 
 
-# --- Ask for the sounds of a word ---
+# === Ask for the sounds of a word ===
 def spelling(word, sounds, number):
     """The same for s o f t : S AO F T . with questions from the colon on.
 
@@ -101,18 +99,18 @@ def spelling(word, sounds, number):
     n, ids = len(word), [number[s] for s in [*word, ":", *sounds, "."]]
     tokens = [(s, len(number) + (i if i < n else i - n))
               for i, s in enumerate(ids[:-1])]
-    return tokens, [(tokens[i], i + 1, ids[i + 1], None)
+    return tokens, [(tokens[i], i + 1, ids[i + 1], n)
                     for i in range(n, len(tokens))]
 
 
-# --- Hold some examples out ---
+# === Hold some examples out ===
 class Task:
     """Examples to train on, others to test, the sizes of two matrices."""
 
     def __init__(self, name, words):
         self.name, held = name, TEST[name]
         if name == "recall":  # new ones as long as we like: none comes twice
-            examples = [records() for _ in range(held + STEPS[name] * BATCH)]
+            examples = [records() for _ in range(held + STEPS * BATCH)]
             self.rows, self.classes = 62, 10
         else:
             symbols = sorted({s for word, *sounds in words
@@ -266,21 +264,19 @@ def weigh(queries, keys, spans, rule):
     """
     weights, slopes, scale = [], [], 1 / sqrt(len(queries[0]))
     for query, (start, stop) in zip(queries, spans):
-        if rule == "mean":
-            row, slope = [1 / (stop - start)] * (stop - start), []
+        row = [sum(map(mul, query, key)) for key in keys[start:stop]]
+        if rule == "softmax":
+            row = softmax([scale * s for s in row])
+            slope = [scale * p for p in row]
+        elif rule == "linear":
+            total = sum(row)
+            row, slope = [s / total for s in row], [1 / total] * len(row)
         else:
-            row = [sum(map(mul, query, key)) for key in keys[start:stop]]
-            if rule == "softmax":
-                row = softmax([scale * s for s in row])
-                slope = [scale * p for p in row]
-            else:
-                total = sum(row)
-                row, slope = [s / total for s in row], [1 / total] * len(row)
+            row, slope = [1 / len(row)] * len(row), [0.0] * len(row)
         # zeros where nothing is seen: the way back needs no spans then, as
         # weight 0 and slope 0 let no gradient through
         for rows, part in (weights, row), (slopes, slope):
-            rows.append([0.0] * start + part
-                        + [0.0] * (len(keys) - start - len(part)))
+            rows.append([0.0] * start + part + [0.0] * (len(keys) - stop))
     return weights, slopes
 
 
@@ -301,7 +297,7 @@ def paste(rows, block, part):
         row[left:right] = new
 
 
-# --- Let heads share keys ---
+# === Let heads share keys ===
 def attend(queries, keys, values, places, groups, rule):
     """[asked][WIDTH] from queries of that shape and [kept][groups * size].
 
@@ -346,15 +342,12 @@ def attend(queries, keys, values, places, groups, rule):
 
 # === Make features positive ===
 def positive(row):
-    """phi(x) = x + 1 above zero and e^x below.
-
-    positive([1, 0]) -> [2, 1.0]
-    """
+    """positive([1, 0]) -> [2, 1.0]"""
     return [v + 1 if v > 0 else exp(v) for v in row]
 
 
 def features(x):
-    """phi on every number; its slope is 1 above zero and phi itself below."""
+    """phi: x + 1 above zero, where its slope is 1, and e^x, its own, below."""
     out = [positive(row) for row in x.value]
 
     def pull(grad):
@@ -390,13 +383,10 @@ class Layer:
         """The sum of the vectors of a token's ids: [tokens][WIDTH]."""
         # one table for ids of every kind, so that no column is a name's or a
         # room's by design: query and key have to learn to tell them apart
-        first, *others = transpose(tokens)
-        x = pick(self.table, first)
-        for ids in others:
-            x = plus(x, pick(self.table, ids))
-        return x
+        return reduce(plus, [pick(self.table, ids)
+                             for ids in transpose(tokens)])
 
-    # --- From questions to logits ---
+    # === From questions to logits ===
     def logits(self, examples):
         """[questions][classes], the questions of all examples in a row."""
         x = self.embed([q[0] for _, asked in examples for q in asked])
@@ -436,10 +426,7 @@ WORK = [0]  # multiply-adds so far
 
 
 def against(rows, row):
-    """Every row times one, and the multiply-adds are counted.
-
-    against([[2, 1]], [3, 4]) -> [10]
-    """
+    """against([[2, 1]], [3, 4]) -> [10]"""
     WORK[0] += len(rows) * len(row)
     return [sum(map(mul, r, row)) for r in rows]
 
@@ -452,8 +439,7 @@ def keep(model, memory, y):
     key, value = against(model.key.value, y), against(model.value.value, y)
     if model.rule == "softmax":
         memory.append(key + value)
-        if model.window:
-            del memory[:-model.window]
+        del memory[:-model.window]  # [:-0] is nothing: no window, all stay
         return
     size = WIDTH // HEADS
     if not memory:  # S, one block of [size][size] a head, and z below it
@@ -467,7 +453,7 @@ def keep(model, memory, y):
     WORK[0] += WIDTH * size
 
 
-# --- Answer from memory ---
+# === Answer from memory ===
 def look(model, memory, y):
     """What `attend` gives to one row that asks, from `memory` alone."""
     query, size, out = against(model.query.value, y), WIDTH // HEADS, []
@@ -496,7 +482,7 @@ def look(model, memory, y):
     return out
 
 
-# --- Count, and compare both ways ---
+# === Count, and compare both ways ===
 def formula(model, n):
     """Multiply-adds for token n and one question, and floats then kept."""
     latents, kept = model.latents, model.groups * WIDTH // HEADS
@@ -530,10 +516,6 @@ def account(kind, model, task):
     gap = max(abs(a - b) for x, y in zip(trained, again) for a, b in zip(x, y))
     size = sum(len(w.value) * len(w.value[0]) for w in model.layer)
     print(f"cost   | {kind:13} | numbers {size:,} | off by {gap:.0e}")
-    if kind == "linear":
-        for way, rows in ("attention", trained), ("recurrence", again):
-            print(f"linear | as {way:10} |"
-                  + "".join(f"{v:9.5f}" for v in rows[0][:6]))
 
 
 # === Adam ===
@@ -572,12 +554,9 @@ class Adam:
 
 # === Training ===
 def train(model, task, rate):
-    """Adam, up for WARM_UP steps, then down to zero; the loss by thirds.
-
-    On records this is a loss on sequences never met before.
-    """
-    optimizer, steps, losses = Adam(model.parameters), STEPS[task.name], []
-    for step in range(steps):
+    """Adam, up for WARM_UP steps, then down to zero; the loss by thirds."""
+    optimizer, losses = Adam(model.parameters), []
+    for step in range(STEPS):
         batch = task.train[step * BATCH:(step + 1) * BATCH]
         loss = cross_entropy(model.logits(batch),
                              [q[2] for _, asked in batch for q in asked])
@@ -585,8 +564,8 @@ def train(model, task, rate):
         backward(loss)
         # small steps at the end average over what single batches want
         optimizer.step(rate * min((step + 1) / WARM_UP,
-                                  (steps - step) / (steps - WARM_UP)))
-    third = steps // 3
+                                  (STEPS - step) / (STEPS - WARM_UP)))
+    third = STEPS // 3  # on records the loss is on sequences never met before
     return [sum(losses[i * third:(i + 1) * third]) / third for i in range(3)]
 
 
@@ -599,12 +578,11 @@ def examine(who, model, task):
     TAPE.clear()
     said = [row.index(max(row)) for row in logits.value]
     line = f"{task.name} | {who:13} | held-out {loss:.3f}"
-    shares = [("right", lambda back: True)]
-    if task.name == "recall":
-        shares += [("near", lambda back: back <= RECORDS // 2),
-                   ("far", lambda back: back > RECORDS // 2)]
-    for name, wanted in shares:
-        hits = [a == q[2] for a, q in zip(said, questions) if wanted(q[3])]
+    parts = [("right", 0, inf), ("near", 0, RECORDS // 2),
+             ("far", RECORDS // 2, inf)]
+    for name, low, high in parts if task.name == "recall" else parts[:1]:
+        hits = [a == q[2] for a, q in zip(said, questions)
+                if low < q[3] <= high]
         line += f" | {name} {100 * sum(hits) / len(hits):4.1f}%"
     print(line)
     return said
@@ -621,19 +599,6 @@ def show(task, said):
     print("said   |", *(f"{s}={a}" for s, a in zip(asked, said)))
 
 
-# === Three tokens for a pencil ===
-def by_hand():
-    """Linear attention as weights and as a state."""
-    keys, values, query = [[1, 0], [1, 1], [0, 2]], [4, 8, 0], [1, 1]
-    weights = weigh([query], keys, [(0, 3)], "linear")[0][0]
-    state = [sum(map(mul, row, values)) for row in transpose(keys)]
-    z = [sum(row) for row in transpose(keys)]
-    output = sum(map(mul, weights, values))
-    print(f"pencil | weights {weights} | output {output}")
-    print(f"pencil | S {state} | z {z} | {sum(map(mul, query, state))} / "
-          f"{sum(map(mul, query, z))}")
-
-
 # === Main ===
 def study(task, kinds):
     """Train each kind on the same sequences, measure, cut."""
@@ -641,18 +606,14 @@ def study(task, kinds):
         # the same first draws for all: designs of equal shapes start equal
         random.seed(SEED)
         model = Layer(kind, task)
-        if kind == "multi-head":
-            examine("untrained", model, task)
         losses = train(model, task, RATES.get(kind, RATE))
         print(f"{task.name} | {kind:13} | train "
               + " ".join(f"{loss:.3f}" for loss in losses))
         said = examine(kind, model, task)
-        print(f"{time.process_time():.0f} s", file=sys.stderr)
         if task.name == "recall" and kind not in ("mean", "nothing"):
             account(kind, model, task)
-        if kind == "multi-head":
-            if task.name == "recall":
-                show(task, said)
+        if task.name == "recall" and kind == "multi-head":
+            show(task, said)
             model.window = 8  # what was learnt stays, half of the sight goes
             examine("cut to 8", model, task)
             model.window, model.rule = 0, "mean"  # scores have no say
@@ -660,15 +621,10 @@ def study(task, kinds):
 
 
 def main():
-    words = read_words()
-    by_hand()
+    words = read_words()  # first, so that missing data stop it here
     for name, kinds in ("recall", RECALL), ("sounds", SOUNDS):
         random.seed(SEED)
-        task = Task(name, words)
-        print(f"{name} | {len(task.train):,} to train on | {len(task.test)} "
-              f"held out | {task.classes} answers, loss of chance "
-              f"{log(task.classes):.3f}")
-        study(task, kinds)
+        study(Task(name, words), kinds)
 
 
 if __name__ == "__main__":

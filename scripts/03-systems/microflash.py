@@ -8,13 +8,10 @@ Left out: the GPU itself (threads, half precision), several heads, dropout,
 every mask but the causal one. And speed: in plain Python both ways are slow,
 so the floats that move between two simulated memories are counted instead.
 
-Papers: Milakov and Gimelshein, "Online normalizer calculation for softmax"
-(2018); Rabe and Staats, "Self-attention does not need O(n^2) memory" (2021);
-Dao, Fu, Ermon, Rudra and Re, "FlashAttention" (2022); the order of the loops
-is that of Dao, "FlashAttention-2" (2024).
-
-The run shows both ways agreeing, traffic beside a formula, memory as
-measured, three knock-outs, and a small GPT trained both ways.
+Milakov and Gimelshein, "Online normalizer calculation for softmax" (2018);
+Dao, Fu, Ermon, Rudra and Re, "FlashAttention" (2022). The run shows both ways
+agreeing, and not without rescaling; traffic and measured memory; and a small
+GPT trained both ways.
 """
 
 # === Imports ===
@@ -23,21 +20,18 @@ import random
 import sys
 import tracemalloc
 from collections import Counter
-from functools import partial
 from hashlib import sha256
 from math import exp, inf, log, sqrt
-from operator import add, mul, sub
+from operator import add, mul
 from pathlib import Path
-from statistics import linear_regression
 
 # === Settings ===
 SEED = 1
 WIDTH = 8  # d: the floats of one query, key or value
-FAST = 1_536  # M = 24 d^2, as are 192 KB of 16-bit numbers with d = 64
+FAST = 1_536  # M = 24 d^2, as are an A100's 192 KB in 16 bits with d = 64
 LENGTHS = (64, 128, 256, 512)  # N doubles: what is quadratic quadruples
-BETWEEN = 256  # the N at which M and d vary
+BETWEEN = 256  # the N at which M varies
 FASTS = (128, 256, 512, 1_024, 2_048)  # from tiles of a row or two to N d
-WIDTHS = (4, 8, 16, 32)  # the last leaves M = 1.5 d^2: tiling loses
 RESCALE = True  # False: sums made under an older maximum stay as they were
 MODEL = 16  # the width of the small GPT, whose one head is as wide
 CONTEXT = 64  # tokens a training sequence, several names in a row
@@ -52,10 +46,7 @@ LETTERS = ".abcdefghijklmnopqrstuvwxyz"  # a dot ends a name, starts the next
 
 
 def load_pieces():
-    """Names in a row, cut into CONTEXT + 1 tokens: to learn from, held out.
-
-    The last token of a piece opens the next: each letter is foretold once.
-    """
+    """Names in a row, cut into CONTEXT + 1 tokens: to learn from, held out."""
     path = Path(__file__).resolve().parent.parent / "data" / "names.csv"
     text = path.read_bytes() if path.exists() else b""
     if sha256(text).hexdigest() != DATA_HASH:
@@ -65,9 +56,7 @@ def load_pieces():
     random.Random(SEED).shuffle(names)
     rows = [[LETTERS.index(letter) for letter in ".".join(["", *part, ""])]
             for part in (names[HELD_OUT:], names[:HELD_OUT])]
-    print(f"data | {len(names) - HELD_OUT:,} names to train on, {HELD_OUT} "
-          "held out")
-    return [[row[i:i + CONTEXT + 1]
+    return [[row[i:i + CONTEXT + 1]  # its last token opens the next piece
              for i in range(0, len(row) - CONTEXT, CONTEXT)] for row in rows]
 
 
@@ -185,29 +174,39 @@ def cross_entropy(logits, targets):
     return record([[loss]], pull)
 
 
+# === Pick rows ===
+def pick(table, chosen):
+    """Row chosen[i] of the table for every i: [rows][n] -> [chosen][n].
+
+    A row chosen twice gets both gradients, one never chosen gets zeros.
+    """
+    def pull(grad):
+        rows = [None] * len(table.value)
+        for i, row in zip(chosen, grad):
+            rows[i] = row if rows[i] is None else list(map(add, rows[i], row))
+        zeros = [0.0] * len(grad[0])
+        table.receive([zeros if row is None else row for row in rows])
+
+    return record([table.value[i] for i in chosen], pull)
+
+
 # === Count every access to the slow memory ===
 class SlowMemory:
     """A large slow memory, a fast one of `capacity` floats, and a counter.
 
     Matrices lie in the slow memory by name. Arithmetic may use only what was
-    read into the fast memory or made there, and it must all fit at once. An
-    A100 has 40 GB of the one, 192 KB of the other in each of 108 processors.
+    read into the fast memory or made there, and it must all fit at once.
     """
 
     def __init__(self, capacity, **matrices):
         self.matrices = matrices  # inputs lie there already, uncounted
         self.capacity = capacity
-        self.traffic = self.fullest = 0
+        self.traffic = 0
         self.held = {}  # the fast memory: floats that each name takes
-        self.times = Counter()  # how often each name was given room
 
     def shape(self, name):
         """Known without reading: a kernel is told the sizes it works on."""
         return len(self.matrices[name]), len(self.matrices[name][0])
-
-    def launch(self):
-        """Start a kernel: the fast memory has forgotten the last one."""
-        self.held.clear()
 
     def hold(self, name, floats):
         """Take room in the fast memory, in place of what `name` took.
@@ -215,28 +214,23 @@ class SlowMemory:
         A kernel must hold what it makes: Python would keep it unasked.
         """
         self.held[name] = floats
-        self.times[name] += 1
         used = sum(self.held.values())
         if used > self.capacity:
-            raise MemoryError(f"{used} floats in a fast memory of "
-                              f"{self.capacity}")
-        self.fullest = max(self.fullest, used)
+            raise MemoryError(f"{used} floats, room for {self.capacity}")
 
     # --- Read and write rows ---
-    def read(self, name, start=0, stop=None, left=0, right=None):
-        """Copy rows, or columns of rows, into the fast memory."""
-        rows = [row[left:right] for row in self.matrices[name][start:stop]]
+    def read(self, name, start=0, stop=None):
+        """Copy rows into the fast memory."""
+        rows = [row[:] for row in self.matrices[name][start:stop]]
         self.traffic += len(rows) * len(rows[0])
         self.hold(name, len(rows) * len(rows[0]))
         return rows
 
-    def write(self, name, rows, start=0, left=0):
-        """Copy rows back, to begin at row `start` and column `left`."""
+    def write(self, name, rows, start=0):
+        """Copy rows back, to begin at row `start`."""
         self.traffic += len(rows) * len(rows[0])
-        matrix = self.matrices.setdefault(name, [])
-        old = matrix[start:start + len(rows)] or [[]] * len(rows)
-        matrix[start:start + len(rows)] = [
-            a[:left] + b for a, b in zip(old, rows)]
+        self.matrices.setdefault(name, [])[start:start + len(rows)] = [
+            row[:] for row in rows]
 
 
 # === Attend through the whole matrix ===
@@ -256,8 +250,8 @@ def scores_of(query, key, i=0, j=0, causal=False):
 def naive_forward(memory, causal=False):
     """O = P V with P = softmax(S): three kernels, S and P go out and back.
 
-    With an infinite `capacity` each kernel reads each input once. That
-    flatters the naive way: real kernels tile their products and read more.
+    With an infinite `capacity` each kernel reads each input once. That is
+    flattery: real kernels tile their products and read more.
     """
     memory.write("scores", scores_of(
         memory.read("query"), memory.read("key"), causal=causal))
@@ -267,7 +261,7 @@ def naive_forward(memory, causal=False):
                                    transpose(memory.read("value"))))
 
 
-# --- Pull back through the whole matrix ---
+# === Pull back through the whole matrix ===
 def naive_backward(memory, causal=False):
     """dQ, dK, dV from dO and the stored P (whose zeros know the mask)."""
     read, write = memory.read, memory.write
@@ -290,7 +284,7 @@ def naive_backward(memory, causal=False):
 
 
 # === Keep a softmax that can still grow ===
-def fold(state, scores, columns, rescale=RESCALE, subtract=True):
+def fold(state, scores, columns, rescale=RESCALE):
     """The running softmax of one row, after more scores and their values.
 
     state is (m, l, o): the largest score so far, the sum of exp(s - m), and
@@ -300,7 +294,7 @@ def fold(state, scores, columns, rescale=RESCALE, subtract=True):
     fold((-inf, 0.0, [0.0]), [7.0, 7.0], [(2.0, 4.0)]) -> (7.0, 2.0, [6.0])
     """
     top, total, out = state
-    new_top = max(top, max(scores)) if subtract else 0.0
+    new_top = max(top, max(scores))
     # Sums made under the old maximum shrink by exp(m - m') <= 1. This line is
     # the algorithm: with it a softmax may see its scores in pieces.
     shrink = exp(top - new_top) if rescale else 1.0
@@ -310,27 +304,24 @@ def fold(state, scores, columns, rescale=RESCALE, subtract=True):
              for o, column in zip(out, columns)])
 
 
-# === Cut tiles that fit ===
+# === Attend tile by tile ===
 def tiles(capacity, width, floats):
-    """Rows of the outer and of the inner tile.
+    """Rows of an outer tile, each costing `floats`, and of an inner one.
 
     tiles(1536, 8, 5 * 8 + 2) -> (36, 8)
 
-    `floats` is what an outer row costs in the fast memory. As in the paper
-    the inner tile stops at d rows: then the scores of a tile, outer x inner,
-    take no more room than its queries do.
+    As in the paper the inner tile stops at d rows: then the scores of a
+    tile, outer x inner, take no more room than its queries do.
     """
     outer = max(1, capacity // floats)  # too much? the memory will say so
     return outer, min(outer, width)
 
 
-# --- Attend tile by tile ---
-def tiled_forward(memory, causal=False, fold=fold, store=False):
+def tiled_forward(memory, causal=False, rescale=RESCALE):
     """O, and of each row L = m + log(l); S stays in the fast memory."""
     n, width = memory.shape("query")
     # 5d + 2: query, output, the row's share of keys, values, scores; m and l
     outer, inner = tiles(memory.capacity, width, 5 * width + 2)
-    memory.launch()
     for i in range(0, n, outer):
         query = memory.read("query", i, i + outer)
         memory.hold("states", len(query) * (width + 2))
@@ -341,9 +332,7 @@ def tiled_forward(memory, causal=False, fold=fold, store=False):
             columns = transpose(memory.read("value", j, j + inner))
             memory.hold("scores", len(query) * len(key))
             scores = scores_of(query, key, i, j, causal)
-            if store:  # the knock-out; the file's way is to forget them
-                memory.write("scores", scores, i, j)
-            states = [fold(state, row, columns)
+            states = [fold(state, row, columns, rescale)
                       for state, row in zip(states, scores)]
         # One division a row, at the end: FlashAttention-2's saving
         memory.write("output", [[o / total for o in out]
@@ -352,19 +341,12 @@ def tiled_forward(memory, causal=False, fold=fold, store=False):
                                    for top, total, _ in states], i)
 
 
-# --- Sum up what the output pulls ---
-def start_backward(memory, inner):
-    """D = rowsum(dO * O), a float a row, and dQ = 0 to be added to."""
-    memory.launch()
-    for i in range(0, memory.shape("query")[0], inner):
-        out = memory.read("output", i, i + inner)
-        grad = memory.read("output_grad", i, i + inner)
-        memory.write("delta", [[sum(map(mul, o, g))]
-                               for o, g in zip(out, grad)], i)
-        memory.write("query_grad", [[0.0] * len(row) for row in out], i)
+# === Pull back through one tile ===
+def add_rows(a, b):
+    """add_rows([[1, 2]], [[3, 4]]) -> [[4, 6]]"""
+    return [list(map(add, x, y)) for x, y in zip(a, b)]
 
 
-# --- Pull back through one tile ---
 def pull_tile(query, key, value, grad, level, delta, scores):
     """What one tile of scores adds to dQ, dK and dV."""
     scale = 1 / sqrt(len(key[0]))
@@ -379,19 +361,25 @@ def pull_tile(query, key, value, grad, level, delta, scores):
             product(transpose(p), transpose(grad)))
 
 
-def add_rows(a, b):
-    """add_rows([[1, 2]], [[3, 4]]) -> [[4, 6]]"""
-    return [list(map(add, x, y)) for x, y in zip(a, b)]
+# === Pull back tile by tile ===
+def start_backward(memory, n, inner):
+    """D = rowsum(dO * O), a float a row, and dQ = 0 to be added to."""
+    memory.held.clear()  # a new kernel finds the fast memory empty
+    for i in range(0, n, inner):
+        out = memory.read("output", i, i + inner)
+        grad = memory.read("output_grad", i, i + inner)
+        memory.write("delta", [[sum(map(mul, o, g))]
+                               for o, g in zip(out, grad)], i)
+        memory.write("query_grad", [[0.0] * len(row) for row in out], i)
 
 
-# --- Pull back tile by tile ---
 def tiled_backward(memory, causal=False):
     """dQ, dK, dV; the scores are made again from Q and K."""
     n, width = memory.shape("query")
     # 9d + 2: k, v, dk, dv, a share of Q, dO, dQ, P, dS; L and D
     outer, inner = tiles(memory.capacity, width, 9 * width + 2)
-    start_backward(memory, inner)
-    memory.launch()
+    start_backward(memory, n, inner)
+    memory.held.clear()
     for j in range(0, n, outer):  # keys are outside: dK, dV stay in place
         key = memory.read("key", j, j + outer)
         value = memory.read("value", j, j + outer)
@@ -404,10 +392,7 @@ def tiled_backward(memory, causal=False):
             level = memory.read("logsumexp", i, i + inner)
             delta = memory.read("delta", i, i + inner)
             memory.hold("tile", 2 * len(query) * len(key))
-            if "scores" in memory.matrices:  # stored: the knock-out
-                scores = memory.read("scores", i, i + inner, j, j + outer)
-            else:
-                scores = scores_of(query, key, i, j, causal)
+            scores = scores_of(query, key, i, j, causal)
             dq, dk, dv = pull_tile(query, key, value, grad, level, delta,
                                    scores)
             key_grad = add_rows(key_grad, dk)
@@ -425,24 +410,22 @@ WAYS = {"naive": (naive_forward, naive_backward),
         "tiled": (tiled_forward, tiled_backward)}
 
 
-def solve(way, matrices, capacity=FAST, causal=False, **switches):
+def solve(way, matrices, capacity=FAST, causal=False):
     """Both passes: the memory afterwards, and the traffic of each."""
     ahead, back = WAYS[way]
     memory = SlowMemory(inf if way == "naive" else capacity, **matrices)
-    ahead(memory, causal, **switches)
+    ahead(memory, causal)
     forward = memory.traffic
     back(memory, causal)
     return memory, forward, memory.traffic - forward
 
 
-def example(n, width=WIDTH, scale=1):
-    """Q, K, V and dO of normal numbers, the queries times `scale`."""
+def example(n):
+    """Q, K, V and dO of normal numbers."""
     numbers = random.Random(SEED)
-    matrices = {name: [[numbers.gauss(0, 1) for _ in range(width)]
-                       for _ in range(n)]
-                for name in ("query", "key", "value", "output_grad")}
-    matrices["query"] = [[scale * v for v in row] for row in matrices["query"]]
-    return matrices
+    return {name: [[numbers.gauss(0, 1) for _ in range(WIDTH)]
+                   for _ in range(n)]
+            for name in ("query", "key", "value", "output_grad")}
 
 
 def distance(a, b):
@@ -450,7 +433,24 @@ def distance(a, b):
     return max(abs(x - y) for p, q in zip(a, b) for x, y in zip(p, q))
 
 
-# --- Predict the traffic ---
+# === Show that both ways agree ===
+def show_agreement():
+    """Largest differences, and traffic; no tile divides a length of 101."""
+    for n, causal in ((101, True), (256, False), (256, True)):
+        (naive, *_), (tiled, *moved) = (
+            solve(way, example(n), causal=causal) for way in WAYS)
+        gaps = [distance(naive.matrices[name], tiled.matrices[name])
+                for name in ("output", "query_grad", "key_grad", "value_grad")]
+        print(f"N {n:3} {'causal' if causal else 'full  '} | output off by "
+              f"{gaps[0]:.1e}, gradients by {max(gaps[1:]):.1e} | "
+              f"{sum(moved):7,} floats")
+    broken = SlowMemory(FAST, **example(256))
+    tiled_forward(broken, causal=True, rescale=False)
+    gap = distance(naive.matrices["output"], broken.matrices["output"])
+    print(f"without rescaling | output off by {gap:.1e}")
+
+
+# === Predict the traffic ===
 def predict(way, n, width, capacity):
     """The traffic of both passes in closed form, without the mask.
 
@@ -467,138 +467,34 @@ def predict(way, n, width, capacity):
             7 * nd + n + back * (4 * nd + 2 * n))
 
 
-def exponent(points):
-    """k of the best y ~ x^k, the slope in logarithms.
-
-    exponent([(1, 1), (2, 4), (4, 16)]) -> 2.0
-    """
-    xs, ys = zip(*[(log(x, 2), log(y, 2)) for x, y in points])
-    return linear_regression(xs, ys).slope
-
-
-# === Show a softmax on a stream ===
-def show_stream():
-    """Scores in units of log 2, so that every weight is a power of two."""
-    state = (-inf, 0.0, [0.0])
-    for score, value in ((1, 30.0), (3, 0.0), (2, 15.0), (4, 15.0)):
-        state = fold(state, [score * log(2)], [(value,)])
-        top, total, (out,) = state
-        print(f"stream | score {score} value {value:4.1f} | largest "
-              f"{top / log(2):.0f} | sum {total:.4f} | "
-              f"average {out / total:7.4f}")
-
-
-# --- Show that both ways agree ---
-def show_agreement():
-    """Largest differences, also where no tile divides the length."""
-    for n, causal in ((64, False), (64, True), (101, True)):
-        naive, tiled = (solve(way, example(n), 512, causal)[0]
-                        for way in WAYS)
-        gaps = [distance(naive.matrices[name], tiled.matrices[name])
-                for name in ("output", "query_grad", "key_grad", "value_grad")]
-        print(f"equal | N {n:3} {'causal' if causal else 'full  '} | off by "
-              f"{gaps[0]:.1e} and {max(gaps[1:]):.1e} | held {tiled.fullest} "
-              f"of {tiled.capacity} floats")
-
-
 # --- Show the traffic ---
 def show_traffic():
-    """Floats moved, forward + backward, as N, M and d change."""
-    off = []
-
-    def moved(way, n, fast=FAST, width=WIDTH):
-        counted = solve(way, example(n, width), fast)[1:]
-        off.extend(map(sub, counted, predict(way, n, width, fast)))
-        return counted
-
-    lengths, fasts, widths = [], [], []
-    for n in LENGTHS:
-        (a, b), (c, d) = moved("naive", n), moved("tiled", n)
-        lengths.append((n, c + d))
-        print(f"length {n:4} | naive {a:9,} + {b:9,} | tiled {c:7,} + "
-              f"{d:7,} | {(a + b) / (c + d):.2f} x")
-    for fast in FASTS:
-        c, d = moved("tiled", BETWEEN, fast)
-        fasts.append((fast, c + d))
-        law = (BETWEEN * WIDTH) ** 2 / fast
-        print(f"fast memory {fast:5,} | tiled {c:7,} + {d:9,} | "
-              f"{c / law:4.1f} + {d / law:4.1f} times N^2 d^2 / M")
-    for width in WIDTHS:
-        c, d = moved("tiled", BETWEEN, width=width)
-        widths.append((width, c + d))
-        print(f"width {width:2} | tiled {c:7,} + {d:9,}")
-    print(f"exponents | N {exponent(lengths):.2f}, last doubling "
-          f"{exponent(lengths[-2:]):.2f} | M {exponent(fasts):.2f} | d "
-          f"{exponent(widths):.2f}")
-    print(f"formula off by {max(map(abs, off))} floats in {len(off)} counts")
-    for n in (8_192, 131_072):
-        a, b, c = (sum(predict(way, m, WIDTH, FAST)) for way, m in
-                   (("naive", n), ("tiled", n), ("tiled", 2 * n)))
-        print(f"formula N {n:7,} | {a / b:.2f} x | twice the N: "
-              f"{c / b:.3f} times the traffic")
+    """Floats moved, forward + backward, as first N and then M changes."""
+    rows = [(n, FAST) for n in LENGTHS] + [(BETWEEN, fast) for fast in FASTS]
+    exact = 0
+    for n, fast in rows:
+        counts = [solve(way, example(n), fast)[1:] for way in WAYS]
+        (a, b), (c, d) = counts
+        print(f"N {n:3} M {fast:5,} | naive {a:9,} + {b:9,} | tiled {c:7,} + "
+              f"{d:9,}")
+        exact += counts == [predict(way, n, WIDTH, fast) for way in WAYS]
+    print(f"formula exact in {exact} of {len(rows)} rows")
 
 
-# --- Show what the mask saves ---
-def show_mask():
-    """Tiles wholly in the future are skipped in both passes."""
-    for n in LENGTHS[:3]:
-        full, causal = (solve("tiled", example(n), causal=causal)
-                        for causal in (False, True))
-        made, kept = (memory.times["scores"] + memory.times["tile"]
-                      for memory, _, _ in (full, causal))
-        print(f"mask | N {n:3} | {made - kept:3} of {made:3} tiles skipped, "
-              f"{100 * (1 - kept / made):4.1f}% | traffic saved "
-              f"{100 * (1 - sum(causal[1:]) / sum(full[1:])):4.1f}%")
-
-
-# --- Show the memory ---
-def peak(way, n, **switches):
-    """The most KB that both passes held beyond their inputs, as measured."""
-    inputs = example(n)
-    gc.collect()  # spare objects of earlier work would be used uncounted
-    gc.disable()
-    tracemalloc.start()
-    solve(way, inputs, SMALL, **switches)
-    most = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    gc.enable()
-    return round(most / 1024, -1)  # to ten KB: the last bytes waver
-
-
+# === Show the memory ===
 def show_memory():
-    """Bytes of this very process, slow and fast memory together."""
+    """The most KB that both passes hold beyond their inputs, as measured."""
     for n in LENGTHS[:3]:
-        print(f"memory | N {n:3} | naive {peak('naive', n):5,.0f} KB | tiled "
-              f"{peak('tiled', n):4.0f} KB | scores stored "
-              f"{peak('tiled', n, store=True):5,.0f} KB")
-
-
-# === Knock parts out ===
-def gap(inputs, **switches):
-    """How far tiled attention is off when `fold` is switched, as text."""
-    naive = solve("naive", inputs)[0]
-    try:
-        tiled = solve("tiled", inputs, fold=partial(fold, **switches))[0]
-    except OverflowError:
-        return "overflow"
-    return "off by {:.1e}".format(distance(naive.matrices["output"],
-                                           tiled.matrices["output"]))
-
-
-def show_knock_outs():
-    """No rescaling, no maximum, no recomputation."""
-    inputs = example(64)
-    size = sum(abs(v) for row in inputs["value"] for v in row) / (64 * WIDTH)
-    print(f"without rescaling | {gap(inputs, rescale=False)}, and the values "
-          f"average {size:.1e}")
-    top = max(map(max, scores_of(inputs["query"], inputs["key"])))
-    for target in (10, 100, 700, 1_000):
-        inputs = example(64, scale=target / top)
-        print(f"scores up to {target:5,} | maximum subtracted: "
-              f"{gap(inputs)} | not: {gap(inputs, subtract=False)}")
-    plain, stored = (sum(solve("tiled", example(BETWEEN), store=store)[1:])
-                     for store in (False, True))
-    print(f"scores stored | {stored:,} floats moved | made again {plain:,}")
+        peaks = []
+        for way in WAYS:
+            inputs = example(n)
+            gc.collect()  # spare objects of earlier work would go uncounted
+            tracemalloc.start()
+            solve(way, inputs, SMALL)
+            peaks.append(tracemalloc.get_traced_memory()[1] // 1024)
+            tracemalloc.stop()
+        naive, tiled = (round(peak, -1) for peak in peaks)  # the rest wavers
+        print(f"memory | N {n:3} | naive {naive:5,} KB | tiled {tiled:4} KB")
 
 
 # === Attend inside a model ===
@@ -619,29 +515,22 @@ def attention(query, key, value, way):
 
 
 # --- A model of one head ---
-class Model:
-    """Letters and positions, one head of attention, a linear head."""
-
-    def __init__(self, way):
-        self.way, numbers = way, random.Random(SEED)
-        kinds = len(LETTERS)
-        self.parameters = [
-            Node([[numbers.gauss(0, 1 / sqrt(MODEL)) for _ in range(columns)]
+def start():
+    """Letters, positions, query, key, value, mix, head: normal numbers."""
+    numbers, kinds = random.Random(SEED), len(LETTERS)
+    return [Node([[numbers.gauss(0, 1 / sqrt(MODEL)) for _ in range(columns)]
                   for _ in range(rows)])
-            for rows, columns in ((MODEL, kinds), (CONTEXT, MODEL),
+            for rows, columns in ((kinds, MODEL), (CONTEXT, MODEL),
                                   *[(MODEL, MODEL)] * 4, (kinds, MODEL))]
 
-    def loss(self, piece):
-        """Nats a letter: each of CONTEXT letters foretells the next."""
-        letters, positions, query, key, value, mix, head = self.parameters
-        # A product with one-hot rows: a look-up without a new operation
-        one_hot = Node([[float(k == t) for k in range(len(LETTERS))]
-                        for t in piece[:-1]])
-        x = plus(times(one_hot, letters), positions)
-        attended = attention(times(x, query), times(x, key), times(x, value),
-                             self.way)
-        logits = times(plus(x, times(attended, mix)), head)
-        return cross_entropy(logits, piece[1:])
+
+def nats(model, piece, way):
+    """The loss: each of CONTEXT letters foretells the next."""
+    letters, positions, query, key, value, mix, head = model
+    x = plus(pick(letters, piece[:-1]), positions)
+    attended = attention(times(x, query), times(x, key), times(x, value), way)
+    logits = times(plus(x, times(attended, mix)), head)
+    return cross_entropy(logits, piece[1:])
 
 
 # === Adam ===
@@ -678,23 +567,19 @@ class Adam:
             node.grad = None
 
 
-# --- Train both ways ---
-def train(model, pieces):
-    """The loss of every step."""
-    adam, losses = Adam(model.parameters), []
+# === Train both ways ===
+def train(way, pieces, held):
+    """The loss of every step; the mean loss of the pieces held out."""
+    model, losses = start(), []
+    adam = Adam(model)
     for step in range(STEPS):
-        loss = model.loss(pieces[step])
+        loss = nats(model, pieces[step], way)
         losses.append(loss.value[0][0])
         backward(loss)
         adam.step(LEARNING_RATE * (1 - step / STEPS))
-    return losses
-
-
-def evaluate(model, pieces):
-    """Mean loss of pieces that the model is not trained on."""
-    losses = [model.loss(piece).value[0][0] for piece in pieces]
+    tested = [nats(model, piece, way).value[0][0] for piece in held]
     TAPE.clear()  # nothing is pulled back
-    return sum(losses) / len(losses)
+    return losses, sum(tested) / len(tested)
 
 
 def count_pairs(pieces, held):
@@ -706,39 +591,23 @@ def count_pairs(pieces, held):
     return sum(losses) / len(losses)
 
 
-# --- Show the training ---
 def show_training(pieces, held):
     """Both ways from the same start, on the same pieces."""
-    naive, tiled = models = [Model(way) for way in WAYS]
-    size = sum(len(node.value) * len(node.value[0])
-               for node in tiled.parameters)
-    print(f"model | {size:,} parameters, one layer, one head of width {MODEL}")
-    untrained = evaluate(tiled, held)
-    losses = [train(model, pieces) for model in models]
-    for step in range(0, STEPS, STEPS // 4):
-        a, b = (row[step] for row in losses)
-        print(f"step {step:3} | naive {a:.6f} | tiled {b:.6f}")
-    gap = max(map(abs, map(sub, *losses)))
-    print(f"steps {STEPS} | losses differ by at most {gap:.1e}")
-    print(f"held out | naive {evaluate(naive, held):.4f} | tiled "
-          f"{evaluate(tiled, held):.4f} | untrained {untrained:.4f} | "
+    (naive, tested), (tiled, tested_tiled) = (
+        train(way, pieces, held) for way in WAYS)
+    print(f"training | {STEPS} steps | first loss {tiled[0]:.4f} | losses "
+          f"differ by at most {distance([naive], [tiled]):.1e}")
+    print(f"held out | naive {tested:.4f} | tiled {tested_tiled:.4f} | "
           f"pairs {count_pairs(pieces, held):.4f}")
 
 
 # === Main ===
 def main():
     pieces, held = load_pieces()  # first, so that missing data stop it here
-    for title, show in (
-            ("A softmax on a stream", show_stream),
-            ("Both ways agree: output and gradients", show_agreement),
-            ("Floats moved, forward + backward", show_traffic),
-            ("Tiles that the mask skips", show_mask),
-            ("Peak memory beyond the inputs", show_memory),
-            ("Parts knocked out", show_knock_outs),
-            ("A small GPT, trained both ways",
-             partial(show_training, pieces, held))):
-        print(f"== {title}")
-        show()
+    show_agreement()
+    show_traffic()
+    show_memory()
+    show_training(pieces, held)
 
 
 if __name__ == "__main__":

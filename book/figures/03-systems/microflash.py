@@ -127,12 +127,14 @@ def _powers(axis, values):
 def traffic(run):
     """Floats moved against N, and against M beside the law."""
     rows = _numbers(
-        run, rf"^length +(\d+) \| naive +{NUMBER} \+ +{NUMBER} \| tiled +{NUMBER} \+ +{NUMBER}"
+        run,
+        rf"^N +(\d+) M +{NUMBER} \| naive +{NUMBER} \+ +{NUMBER} \| tiled +{NUMBER} \+ +{NUMBER}",
     )
-    lengths = [row[0] for row in rows]
-    naive = [row[1] + row[2] for row in rows]
-    tiled = [row[3] + row[4] for row in rows]
-    fasts = _numbers(run, rf"^fast memory +{NUMBER} \| tiled +{NUMBER} \+ +{NUMBER}")
+    usual = rows[0][1]  # M of the rows in which N changes
+    lengths = [row[0] for row in rows if row[1] == usual]
+    naive = [row[2] + row[3] for row in rows if row[1] == usual]
+    tiled = [row[4] + row[5] for row in rows if row[1] == usual]
+    fasts = [row for row in rows if row[1] != usual]
     figure, (left, right) = plt.subplots(1, 2, figsize=(style.WIDTH, 2.5), sharey=True)
     left.plot(lengths, naive, marker="o", label="naive")
     left.plot(lengths, tiled, marker="s", label="tiled")
@@ -151,11 +153,11 @@ def traffic(run):
     for name, values, offset in (("naive", naive, 1.45), ("tiled", tiled, 1.5)):
         colour = style.SERIES[0] if name == "naive" else style.SERIES[1]
         left.text(lengths[1], values[1] * offset, name, color=colour, ha="right")
-    memory = [row[0] for row in fasts]
-    moved = [row[1] + row[2] for row in fasts]
-    between = lengths.index(256) if 256 in lengths else -1
-    right.axhline(naive[between], color=style.SERIES[0], lw=1.3)
-    right.text(memory[-1], naive[between] * 1.12, "naive", color=style.SERIES[0], ha="right")
+    memory = [row[1] for row in fasts]
+    moved = [row[4] + row[5] for row in fasts]
+    level = fasts[0][2] + fasts[0][3]
+    right.axhline(level, color=style.SERIES[0], lw=1.3)
+    right.text(memory[-1], level * 1.12, "naive", color=style.SERIES[0], ha="right")
     right.plot(memory, moved, marker="s", color=style.SERIES[1], ls=style.DASHES[1])
     right.plot(memory, [moved[-1] * memory[-1] / m for m in memory],
                color=style.GREY, lw=0.7, ls="-")  # fmt: skip
@@ -170,15 +172,11 @@ def traffic(run):
 
 
 def memory(run):
-    """Peak memory against N: naive, tiled, and tiled with the scores stored."""
-    rows = _numbers(
-        run,
-        rf"^memory \| N +(\d+) \| naive +{NUMBER} KB \| tiled +{NUMBER} KB \| "
-        rf"scores stored +{NUMBER} KB",
-    )
+    """Peak memory against N, naive and tiled."""
+    rows = _numbers(run, rf"^memory \| N +(\d+) \| naive +{NUMBER} KB \| tiled +{NUMBER} KB")
     lengths = [row[0] for row in rows]
     figure, ax = plt.subplots(figsize=(style.WIDTH * 0.85, 2.4))
-    for k, (name, mark) in enumerate((("naive", "o"), ("tiled", "s"), ("scores stored", "^")), 1):
+    for k, (name, mark) in enumerate((("naive", "o"), ("tiled", "s")), 1):
         ax.plot(lengths, [row[k] / 1024 for row in rows], marker=mark, label=name)
     ax.set(xlabel="sequence length $N$", ylabel="peak, MB", ylim=(0, None))
     _powers(ax.xaxis, lengths)
