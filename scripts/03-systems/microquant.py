@@ -445,12 +445,12 @@ def train(model, examples, steps, rate):
 def judge(model, examples):
     """Loss in nats, and the share of targets with the largest logit."""
     inputs, targets = zip(*examples)
-    logits, targets = model.logits(inputs), sum(targets, [])
-    loss = cross_entropy(logits, targets).value[0][0]
+    out, targets = model.logits(inputs), sum(targets, [])
+    loss = cross_entropy(out, targets).value[0][0]
     TAPE.clear()
-    right = sum(row.index(max(row)) == target
-                for row, target in zip(logits.value, targets))
-    return f"{loss:5.3f} {right / len(targets):.3f}"
+    HEARD.clear()  # most models are judged once and not needed again
+    hits = [row.index(max(row)) == t for row, t in zip(out.value, targets)]
+    return f"{loss:5.3f} {sum(hits) / len(hits):.3f}"
 
 # === Choose a grid ===
 # A code c from low to high stands for the number scale (c - zero).
