@@ -112,7 +112,6 @@ def names(run):
     left.text(0, counted, "counted pairs", color=style.GREY, size=style.SMALL, va="bottom")
     left.set_xticks(range(len(rows)), [str(row[0]) for row in rows])
     left.set(xlabel="bits a weight", ylabel="held-out loss")
-    left.grid(axis="y")
     left.legend(loc="upper left", bbox_to_anchor=(0, 0.82))
     alone = run.rows(r"^names +\| only (\w+) +in 2 bits \| (\S+) \S+$")
     colors = [style.RUST if name == "head" else style.ACCENT for name, _ in alone]
