@@ -1,65 +1,94 @@
-"""Four bits a weight keep nearly all that a trained network knows.
+"""microquant: trained weights in eight, four, three and two bits.
 
-At two bits it hangs on what becomes of the rounding errors. A network learns
-handwritten digits; its weights are rounded to grids of few bits, one grid for
-a matrix, a row or 16 weights, packed into bytes, read back and judged on
-digits held out. Three ways to round: to the nearest level; each error handed
-on to the weights that come after; weights of loud inputs enlarged before.
-Last, the knock-out: a loud channel ruins a grid that all weights share.
+Claim: four bits a weight keep nearly all that a trained network knows; at two
+it hangs on what becomes of the rounding errors. A network of three matrices
+that reads digits and a GPT that spells names are rounded to even grids, one
+for a matrix, a row or 16 weights. Each weight goes to the nearest level, or
+its error is handed on to the weights that come after.
 
 Left out: training with rounded weights, uneven levels, biases, the rescaling
 in integers between layers, and speed: Python gains none.
 
-Frantar et al., "GPTQ" (2023). Integers: Jacob et al. (2018). Enlarged
-weights: Lin et al. (2024). Shared loudness: Xiao et al. (2023).
+Frantar et al., "GPTQ" (2023), in the form of Chee et al. (2023). The run
+shows bytes, held-out loss and accuracy beside smaller networks and counts;
+which matrix of the GPT bears least; and how a loud channel ruins a grid.
 """
+
 # === Imports ===
+import csv
 import gzip
 import random
 import struct
-import sys
-from collections import namedtuple
+from collections import Counter, namedtuple
+from copy import deepcopy
 from hashlib import sha256
 from math import exp, log, sqrt
 from operator import add, mul
 from pathlib import Path
-from time import process_time
 
 # === Settings ===
 SEED = 1
-HELD_OUT = 597  # leaves 1,200 digits to learn from
-SIZES = [64, 32, 32, 10]  # few enough weights that few bits hurt
-SMALLER = [8, 12]  # hidden units of float networks of as few bytes
-EPOCHS = 10  # training error is nearly gone by then
-BATCH = 32  # a steadier direction than one digit, and 37 steps an epoch
-LEARNING_RATE = 0.5  # falls to zero in a straight line over the run
+HELD_DIGITS = 597  # leaves 1,200 to learn from
+HELD_NAMES = 300  # over 2,000 letters to predict
+SIZES = [[64, 8, 10], [64, 12, 10], [64, 32, 32, 10]]  # the last is rounded
+WIDTH, HEADS, HIDDEN, LAYERS = 16, 2, 32, 1  # microgpt's network
+LOOK, CAUSAL = "softmax", True  # attention as it is, with its mask
+BATCH = 8
+DIGIT_STEPS, DIGIT_RATE = 1_200, 0.01  # eight times over the digits
+NAME_STEPS, NAME_RATE = 450, 0.03  # half of the names, once
 BITS = [8, 4, 3, 2]
 GROUP = 16  # divides every row, so no group is cut short
-CALIBRATION = 256  # training digits that show what the layers see
+CALIBRATION = 256  # digits learned from that show what the layers see
 DAMPING = 0.01  # of the mean of H's diagonal: some pixels are never lit
-EXPONENTS = [0.0, 0.25, 0.5, 0.75, 1.0]  # 0 protects nobody
-INPUT_BITS = 6  # eight hide on so small a network what an outlier costs
 LOUD = 50.0  # how much louder the planted channel is; 1 plants nothing
-DATA_HASH = "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"
-
 
 # === Data ===
+FOLDER = Path(__file__).resolve().parent.parent / "data"
+HASHES = {"digits.csv.gz":
+          "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
+          "names.csv":
+          "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"}
+
+
+def read(file):
+    """The bytes of a data file, which must be those the book was made of."""
+    path = FOLDER / file
+    packed = path.read_bytes() if path.is_file() else b""
+    if sha256(packed).hexdigest() != HASHES[file]:
+        raise SystemExit(f"{file} is missing or altered: it belongs in "
+                         f"{FOLDER}, with the SHA-256 {HASHES[file]}")
+    return packed
+
+
 def load_digits():
-    """Shuffled (levels, label) pairs: those to learn from, those held out.
+    """([64 levels of grey, from 0 to 1], [digit]): learned from, held out."""
+    lines = gzip.decompress(read("digits.csv.gz")).decode("ascii").split()
+    rows = [list(map(int, line.split(","))) for line in lines]
+    random.shuffle(rows)
+    digits = [([v / 16 for v in row[:64]], row[64:]) for row in rows]
+    return digits[HELD_DIGITS:], digits[:HELD_DIGITS]
 
-    64 inputs: 8 x 8 levels of grey, from 0 to 1 in sixteenths.
-    """
-    path = Path(__file__).resolve().parent.parent / "data" / "digits.csv.gz"
-    packed = path.read_bytes() if path.exists() else b""
-    if sha256(packed).hexdigest() != DATA_HASH:
-        raise SystemExit(f"{path.name} is missing or altered: it belongs in "
-                         f"{path.parent}, with the SHA-256 {DATA_HASH}")
-    rows = [[int(level) for level in line.split(",")]
-            for line in gzip.decompress(packed).decode("ascii").split()]
-    digits = [([v / 16 for v in row[:64]], row[64]) for row in rows]
-    random.Random(SEED).shuffle(digits)
-    return digits[HELD_OUT:], digits[:HELD_OUT]
 
+TASK = namedtuple("Task", "symbols longest")(
+    ".abcdefghijklmnopqrstuvwxyz", 15)  # . begins and ends a name
+
+
+def load_names():
+    """(ids, the id that follows each): learned from, held out."""
+    lines = csv.DictReader(read("names.csv").decode("ascii").split())
+    rows = [[0, *map(TASK.symbols.index, row["name"]), 0] for row in lines]
+    random.shuffle(rows)
+    names = [(ids[:-1], ids[1:]) for ids in rows]
+    return names[HELD_NAMES:], names[:HELD_NAMES]
+
+# === Count pairs of letters ===
+def pair_counts(learn, held_out):
+    """Held-out loss of counts, each pair taken to be seen once more."""
+    pairs = Counter(pair for name in learn for pair in zip(*name))
+    firsts = Counter(first for ids, _ in learn for first in ids)
+    logs = [log((pairs[pair] + 1) / (firsts[pair[0]] + len(TASK.symbols)))
+            for name in held_out for pair in zip(*name)]
+    return -sum(logs) / len(logs)
 
 # === The tape ===
 TAPE = []  # every operation of the forward pass, in the order it ran
@@ -105,7 +134,6 @@ def backward(loss):
         if out.grad is not None:  # else the loss does not depend on it
             pull(out.grad)
 
-
 # --- Multiply by a transposed matrix ---
 def product(a, b):
     """A B^T of two lists of rows.
@@ -132,6 +160,15 @@ def times(a, b):
 
     return record(product(a.value, b.value), pull)
 
+# --- Add ---
+def plus(a, b):
+    """A + B, the same shape; the gradient passes to both unchanged."""
+    def pull(grad):
+        a.receive(grad)
+        b.receive(grad)
+
+    return record([list(map(add, x, y)) for x, y in zip(a.value, b.value)],
+                  pull)
 
 # --- Cut below zero ---
 def relu(a):
@@ -143,7 +180,6 @@ def relu(a):
                    for grad_row, row in zip(grad, out)])
 
     return record(out, pull)
-
 
 # --- Score the predictions ---
 def softmax(row):
@@ -175,59 +211,246 @@ def cross_entropy(logits, targets):
 
     return record([[loss]], pull)
 
+# === Pick rows ===
+def pick(table, chosen):
+    """Row chosen[i] of the table for every i: [rows][n] -> [chosen][n].
 
-# === A network of matrices ===
-def first_weights(sizes):
-    """One matrix between each two sizes, outputs by inputs."""
-    # variance 2/inputs makes up for the half that relu cuts away
-    draw = random.Random(SEED + 1).gauss
-    return [[[draw(0.0, sqrt(2 / n_in)) for _ in range(n_in)]
-             for _ in range(n_out)] for n_in, n_out in zip(sizes, sizes[1:])]
+    A row chosen twice gets both gradients, one never chosen gets zeros.
+    """
+    def pull(grad):
+        rows = [None] * len(table.value)
+        for i, row in zip(chosen, grad):
+            rows[i] = row if rows[i] is None else list(map(add, rows[i], row))
+        zeros = [0.0] * len(grad[0])
+        table.receive([zeros if row is None else row for row in rows])
 
+    return record([table.value[i] for i in chosen], pull)
 
-def clipped(rows):
-    """clipped([[-1.0, 2.0]]) -> [[0.0, 2.0]]"""
-    return [[v if v > 0.0 else 0.0 for v in row] for row in rows]
+# === Divide by the root mean square ===
+def rms_norm(x):
+    """y = s x with s = 1 / sqrt(mean(x^2) + epsilon), row by row.
 
+    dx = s (dy - y mean(dy y)): a longer x would give the same y, so the
+    part of dy that points along y is taken out. GPT-2's LayerNorm also
+    subtracts the mean; a learned gain would only scale the next matrix.
+    """
+    width = len(x.value[0])
+    scales = [1 / sqrt(sum(map(mul, row, row)) / width + 1e-5)
+              for row in x.value]
+    out = [[s * v for v in row] for s, row in zip(scales, x.value)]
 
-def logits(weights, rows):
-    """[n][64] to [n][10]; the first cut finds nothing below zero."""
-    for matrix in weights:
-        rows = product(clipped(rows), matrix)
+    def pull(grad):
+        along = [sum(map(mul, dy, y)) / width for dy, y in zip(grad, out)]
+        x.receive([[s * (g - a * v) for g, v in zip(dy, y)]
+                   for s, a, dy, y in zip(scales, along, grad, out)])
+
+    return record(out, pull)
+
+# === Weigh the past ===
+def weigh(queries, keys, look="softmax"):
+    """The attention matrix P of one head, [n][n]: every row sums to 1.
+
+    P_ij = softmax over j <= i of q_i . k_j / sqrt(d). The sum of d products
+    grows like sqrt(d): undivided, it would start the softmax near 0 and 1,
+    where it has no slope.
+    weigh([[3], [0]], [[1], [2]]) -> [[1.0, 0.0], [0.5, 0.5]]
+    """
+    n, scale = len(queries), 1 / sqrt(len(queries[0]))
+    rows = []
+    for i, query in enumerate(queries):
+        seen = i + 1 if CAUSAL else n  # the mask: the future gets no score
+        if look == "softmax":
+            row = softmax([scale * sum(map(mul, query, key))
+                           for key in keys[:seen]])
+        else:
+            row = [1 / seen] * seen if look == "mean" else [0.0] * i + [1.0]
+        rows.append(row + [0.0] * (n - len(row)))
     return rows
 
+# --- Cut a head out and paste it back ---
+def cut(rows, block):
+    """Some rows and some columns of a matrix.
+
+    cut([[1, 2], [3, 4]], (1, 2, 0, 1)) -> [[3]]
+    """
+    top, bottom, left, right = block
+    return [row[left:right] for row in rows[top:bottom]]
+
+
+def paste(rows, block, part):
+    """Write `part` over a block of `rows`, in place."""
+    top, bottom, left, right = block
+    for row, new in zip(rows[top:bottom], part):
+        row[left:right] = new
+
+# --- Attend from every row ---
+def attend(queries, keys, values, blocks, look):
+    """Attention as one operation: three times [tokens][WIDTH] to one.
+
+    The sequences of a batch stand below one another, so that `times` takes
+    them all at once. Here each block, one head of one sequence, goes its
+    own way. Returns the matrices P as well.
+    """
+    out, kept = [[0.0] * WIDTH for _ in queries.value], []
+    for block in blocks:
+        q, k, v = (cut(x.value, block) for x in (queries, keys, values))
+        weights = weigh(q, k, look)
+        paste(out, block, product(weights, transpose(v)))  # P V
+        kept.append((block, q, k, v, weights))
+
+    def pull(grad):
+        dq, dk, dv = ([[0.0] * WIDTH for _ in grad] for _ in range(3))
+        for block, q, k, v, weights in kept:
+            dout = cut(grad, block)
+            paste(dv, block, product(transpose(weights), transpose(dout)))
+            if look != "softmax":
+                continue  # then the scores had no say
+            dscores, scale = [], 1 / sqrt(len(q[0]))
+            for p, dp in zip(weights, product(dout, v)):
+                mean = sum(map(mul, p, dp))  # dS = P (dP - sum(P dP))
+                dscores.append([scale * a * (b - mean)
+                                for a, b in zip(p, dp)])
+            paste(dq, block, product(dscores, transpose(k)))
+            paste(dk, block, product(transpose(dscores), transpose(q)))
+        for node, rows in ((queries, dq), (keys, dk), (values, dv)):
+            node.receive(rows)
+
+    return record(out, pull), [weights for *_, weights in kept]
+
+# === Note what a matrix is shown ===
+HEARD = {}  # the rows that last met each matrix
+
+
+def through(x, matrix):
+    """X W^T, and a note of X: errors of W will be multiplied by it."""
+    HEARD[matrix] = x.value
+    return times(x, matrix)
+
+
+def listen(model, sample):
+    """What each matrix is shown when the model reads the sample."""
+    model.logits(sample)
+    TAPE.clear()
+    return [HEARD[matrix] for matrix in model.matrices]
+
+# === A network of matrices ===
+class MLP:
+    """Matrices with a cut below zero before each, and nothing else."""
+
+    def __init__(self, sizes):
+        # variance 2/inputs makes up for the half that relu cuts away
+        self.matrices = self.parameters = [
+            Node([[random.gauss(0, sqrt(2 / n_in)) for _ in range(n_in)]
+                  for _ in range(n_out)])
+            for n_in, n_out in zip(sizes, sizes[1:])]
+
+    def logits(self, rows):
+        """[n][64] to [n][10]; the first cut finds nothing below zero."""
+        x = Node(rows)
+        for matrix in self.matrices:
+            x = through(relu(x), matrix)
+        return x
+
+# === The model ===
+class GPT:
+    """Parameters, and the function from sequences to logits."""
+
+    def __init__(self, task):
+        def matrix(rows, columns, spread=0.5):
+            return Node([[random.gauss(0, spread) for _ in range(columns)]
+                         for _ in range(rows)])
+
+        def linear(outputs, inputs):  # small outputs, whatever the width
+            return matrix(outputs, inputs, 0.5 / sqrt(inputs))
+
+        self.tokens = matrix(len(task.symbols), WIDTH)
+        self.positions = matrix(task.longest, WIDTH)
+        self.layers = [[linear(WIDTH, WIDTH) for _ in "qkvo"]
+                       + [linear(HIDDEN, WIDTH), linear(WIDTH, HIDDEN)]
+                       for _ in range(LAYERS)]
+        self.head = linear(len(task.symbols), WIDTH)
+        self.parameters = [self.tokens, self.positions, self.head,
+                           *sum(self.layers, [])]
+        self.look = LOOK
+
+    # --- From letters to logits, noting inputs ---
+    @property
+    def matrices(self):
+        """All that multiply; the two tables are only looked up."""
+        return [*self.layers[0], self.head]
+
+    def logits(self, names):
+        """[letters][symbols]: scores of what follows every letter."""
+        x = plus(pick(self.tokens, sum(names, [])), pick(self.positions, [
+            place for ids in names for place in range(len(ids))]))
+        blocks, top, size = [], 0, WIDTH // HEADS
+        for ids in names:
+            blocks += [(top, top + len(ids), left, left + size)
+                       for left in range(0, WIDTH, size)]
+            top += len(ids)
+        query, key, value, output, up, down = self.layers[0]
+        y = rms_norm(x)  # from here as in any GPT
+        y, _ = attend(through(y, query), through(y, key), through(y, value),
+                      blocks, self.look)
+        x = plus(x, through(y, output))
+        x = plus(x, through(relu(through(rms_norm(x), up)), down))
+        return through(rms_norm(x), self.head)
+
+# === Adam ===
+class Adam:
+    """Kingma and Ba's optimizer: a step of its own size for every number.
+
+    m and v are running means of the gradient and of its square. Their
+    corrections for the start at zero are folded into one step size a call
+    (section 2 of the paper), so the inner loop has no division but one.
+    """
+
+    def __init__(self, parameters, beta1=0.9, beta2=0.99, epsilon=1e-8):
+        self.parameters = parameters
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.steps = 0
+        self.moments = [[([0.0] * len(row), [0.0] * len(row))
+                         for row in node.value] for node in parameters]
+
+    def step(self, learning_rate):
+        """Move every parameter against its gradient, then forget that."""
+        self.steps += 1
+        b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        rate = (learning_rate * sqrt(1 - b2 ** self.steps)
+                / (1 - b1 ** self.steps))
+        for node, moments in zip(self.parameters, self.moments):
+            if node.grad is None:
+                continue
+            for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
+                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
+                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                moments[i] = m, v
+                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
+                                 in zip(node.value[i], m, v)]
+            node.grad = None
 
 # === Training ===
-def train(digits, sizes):
-    """Trained matrices as plain lists, by plain gradient descent."""
-    digits, shuffle = list(digits), random.Random(SEED + 2).shuffle
-    nodes = [Node(rows) for rows in first_weights(sizes)]
-    batches = [slice(i, i + BATCH) for i in
-               range(0, len(digits) - BATCH + 1, BATCH)] * EPOCHS
-    for step, batch in enumerate(batches):
-        if batch.start == 0:
-            shuffle(digits)
-        rows, labels = zip(*digits[batch])
-        out = Node(rows)
-        for node in nodes:
-            out = times(relu(out), node)
-        backward(cross_entropy(out, labels))
-        rate = LEARNING_RATE * (1.0 - step / len(batches))
-        for node in nodes:
-            node.value = [[w - rate * g for w, g in zip(*pair)]
-                          for pair in zip(node.value, node.grad)]
-            node.grad = None
-    return [node.value for node in nodes]
-
+def train(model, examples, steps, rate):
+    """Adam; its rate rises for a tenth of the steps, then falls to 0."""
+    optimizer, order = Adam(model.parameters), []
+    for step in range(1, steps + 1):
+        if len(order) < BATCH:
+            order = random.sample(examples, len(examples))
+        inputs, targets = zip(*[order.pop() for _ in range(BATCH)])
+        backward(cross_entropy(model.logits(inputs), sum(targets, [])))
+        optimizer.step(rate * min(10 * step / steps,
+                                  (steps - step) / (0.9 * steps)))
 
 # --- Judge by what is held out ---
-def judge(rows, labels):
-    """Loss in nats, and the share of rows whose largest logit is right."""
-    loss = cross_entropy(Node(rows), labels).value[0][0]
+def judge(model, examples):
+    """Loss in nats, and the share of targets with the largest logit."""
+    inputs, targets = zip(*examples)
+    out, targets = model.logits(inputs), sum(targets, [])
+    loss = cross_entropy(out, targets).value[0][0]
     TAPE.clear()
-    right = sum(row.index(max(row)) == t for row, t in zip(rows, labels))
-    return f"{loss:5.3f} {right / len(labels):.3f}"
-
+    HEARD.clear()  # most models are judged once and not needed again
+    hits = [row.index(max(row)) == t for row, t in zip(out.value, targets)]
+    return f"{loss:5.3f} {sum(hits) / len(hits):.3f}"
 
 # === Choose a grid ===
 # A code c from low to high stands for the number scale (c - zero).
@@ -256,7 +479,6 @@ def fit(values, bits, symmetric):
     scale = half((top - bottom) / high)
     return Grid(scale, min(high, round(-bottom / scale)), 0, high)
 
-
 # --- Round to the nearest level ---
 def encode(value, grid):
     """encode(-2.6, Grid(2.0, 0, -3, 3)) -> -1"""
@@ -268,118 +490,80 @@ def decode(code, grid):
     """decode(-1, Grid(2.0, 0, -3, 3)) -> -2.0"""
     return grid.scale * (code - grid.zero)
 
-
 # === Share a grid among weights ===
+class Rounded:
+    """A matrix as codes and grids; each grid serves `span` weights on end."""
+
+    def __init__(self, rows, bits, sharing, symmetric):
+        self.bits, self.symmetric, self.width = bits, symmetric, len(rows[0])
+        flat = [w for row in rows for w in row]
+        self.span = {"tensor": len(flat), "row": self.width,
+                     "group": GROUP}[sharing]
+        self.grids = [fit(flat[i:i + self.span], bits, symmetric)
+                      for i in range(0, len(flat), self.span)]
+        self.codes = list(map(encode, flat, self.each_grid()))
+
+    def each_grid(self):
+        """The grid of every weight."""
+        return [grid for grid in self.grids for _ in range(self.span)]
+
+    def rows(self, flat):
+        """A list of something for every weight, in rows as the matrix is."""
+        return [flat[i:i + self.width]
+                for i in range(0, len(flat), self.width)]
+
+    def matrix(self):
+        """The numbers that the codes stand for."""
+        return self.rows(list(map(decode, self.codes, self.each_grid())))
+
+    # --- Pack it into bytes ---
+    def pack(self):
+        """Codes without a gap, counted from `low` up; zeros; scales.
+
+        The shape, the bits and the sharing are the program's to know.
+        """
+        number = 0
+        for code in reversed(self.codes):
+            number = number << self.bits | code - self.grids[0].low
+        size = (len(self.codes) * self.bits + 7) // 8
+        scales, zeros, *_ = zip(*self.grids)
+        return (number.to_bytes(size, "little")
+                + (b"" if self.symmetric else bytes(zeros))
+                + struct.pack(f"<{len(scales)}e", *scales))
+
+# === Multiply codes, then scale once ===
 def stretched(rows, factors):
     """stretched([[1, 2]], [3, 4]) -> [[3, 8]]"""
     return [list(map(mul, row, factors)) for row in rows]
 
 
-def shared(values, width, span):
-    """Rows of `width` places, each value for `span` places on end.
+class Integers:
+    """An MLP with a grid for each row of weights and each layer's inputs.
 
-    shared("ab", 4, 2) -> [["a", "a", "b", "b"]]
-    """
-    flat = [v for v in values for _ in range(span)]
-    return [flat[i:i + width] for i in range(0, len(flat), width)]
-
-
-class Rounded:
-    """A matrix as codes and grids, both [n][k]; `span` weights share a grid.
-
-    Columns may be multiplied by factors before they are rounded.
+    A sample fixes the grid of the inputs, one for all columns: scales of
+    their own could not be taken out of the sum. Nothing here needs a zero:
+    the weights are symmetric, and what relu lets pass starts at 0.
     """
 
-    def __init__(self, rows, bits, sharing, symmetric=True, factors=()):
-        self.bits, self.symmetric, self.factors = bits, symmetric, factors
-        rows = stretched(rows, factors) if factors else rows
-        flat, width = [w for row in rows for w in row], len(rows[0])
-        self.span = {"tensor": len(flat), "row": width,
-                     "group": GROUP}[sharing]
-        self.grids = shared([fit(flat[i:i + self.span], bits, symmetric)
-                             for i in range(0, len(flat), self.span)],
-                            width, self.span)
-        self.codes = [list(map(encode, *pair))
-                      for pair in zip(rows, self.grids)]
+    def __init__(self, model, sample, bits):
+        self.layers = [
+            (fit([v for row in heard for v in row], bits, False),
+             Rounded(matrix.value, 8, "row", True))
+            for matrix, heard in zip(model.matrices, listen(model, sample))]
 
-    def matrix(self):
-        """The numbers that the codes stand for."""
-        rows = [list(map(decode, *pair))
-                for pair in zip(self.codes, self.grids)]
-        return (stretched(rows, [1 / f for f in self.factors])
-                if self.factors else rows)
-
-    # --- Pack it into bytes and read it back ---
-    def pack(self):
-        """Codes without a gap, counted from `low` up; scales; zeros.
-
-        The shape, the bits and the sharing are the program's to know.
-        """
-        codes, number = [c for row in self.codes for c in row], 0
-        grids = [g for row in self.grids for g in row][::self.span]
-        for code in reversed(codes):
-            number = number << self.bits | code - grids[0].low
-        scales = [*[grid.scale for grid in grids], *self.factors]
-        zeros = [] if self.symmetric else [grid.zero for grid in grids]
-        size = (len(codes) * self.bits + 7) // 8
-        return (number.to_bytes(size, "little")
-                + struct.pack(f"<{len(scales)}e", *scales) + bytes(zeros))
-
-    def unpack(self, packed):
-        """Codes, scales, factors and zeros again, from the bytes alone."""
-        width, bits, (*_, low, high) = (len(self.codes[0]), self.bits,
-                                        self.grids[0][0])
-        count, m = len(self.codes) * width, len(self.factors)
-        size, n = (count * bits + 7) // 8, count // self.span
-        number = int.from_bytes(packed[:size], "little")
-        self.codes = shared([(number >> i * bits & 2 ** bits - 1) + low
-                             for i in range(count)], width, 1)
-        scales = struct.unpack_from(f"<{n + m}e", packed, size)
-        zeros = packed[size + 2 * (n + m):] or [0] * n
-        self.factors = scales[n:]
-        self.grids = shared([Grid(s, z, low, high) for s, z in
-                             zip(scales, zeros)], width, self.span)
-
-
-# === Multiply codes, then scale once ===
-def integer_sums(codes, zero, weights):
-    """sum (x - zero)(w - z) for rows of codes x and w: integers throughout.
-
-    Multiplied out, sum xw - z sum x - zero sum w + n zero z: the codes meet
-    in one product, in hardware 8 bits times 8 added up in 32.
-    """
-    zeros = [grids[0].zero for grids in weights.grids]
-    fixed = [zero * (len(w) * z - sum(w))
-             for w, z in zip(weights.codes, zeros)]
-    return [[sum(map(mul, x, w)) - z * sum(x) + constant
-             for w, z, constant in zip(weights.codes, zeros, fixed)]
-            for x in codes]
-
-
-def integer_product(rows, grid, weights):
-    """X W^T on two grids; the first float appears after the last sum."""
-    codes = [[encode(v, grid) for v in row] for row in rows]
-    return stretched(integer_sums(codes, grid.zero, weights),
-                     [grid.scale * grids[0].scale for grids in weights.grids])
-
-
-def integer_logits(weights, sample, rows, bits):
-    """8-bit weights, a grid for each row, and inputs of so many bits.
-
-    A sample fixes the grid of a layer's inputs, one for all columns: a
-    scale of each column's own could not be taken out of the sum.
-    """
-    for matrix in weights:
-        grid = fit([v for row in sample for v in row], bits, False)
-        rows = integer_product(clipped(rows), grid,
-                               Rounded(matrix, 8, "row", False))
-        sample = clipped(product(sample, matrix))
-    return rows
-
+    def logits(self, rows):
+        """The first float of a layer appears after its last sum."""
+        for grid, weights in self.layers:
+            # what is below zero gets the code 0: relu comes for nothing
+            codes = [[encode(v, grid) for v in row] for row in rows]
+            sums = product(codes, weights.rows(weights.codes))
+            rows = stretched(sums, [grid.scale * each.scale
+                                    for each in weights.grids])
+        return Node(rows)
 
 # === Ask what the layer sees ===
 def hessian(inputs):
-    """H = X^T X, and a little on its diagonal, so that it has an inverse.
+    """H = X^T X, and a little on its diagonal, so that none of it is 0.
 
     An error d in a row of weights costs |X d|^2 = d H d: errors in columns
     that light up together add up, or cancel.
@@ -392,212 +576,155 @@ def hessian(inputs):
     return rows
 
 
-def inverse(matrix):
-    """Gauss and Jordan's; no pivot of a positive definite matrix is 0.
+def answers(costs):
+    """How each weight best answers the errors of those before it.
 
-    inverse([[2.0, 1.0], [1.0, 1.0]]) -> [[1.0, -1.0], [-1.0, 2.0]]
+    With h in the last corner of H and g beside it, d H d = h (d_n + g d'/h)^2
+    + d' (H' - g g/h) d': the last weight cancels the first term with
+    -g d'/h, and what is left is the same question with a weight less.
+    answers([[2.0, 1.0], [1.0, 1.0]]) -> [[], [1.0]]
     """
-    rows = [[*row, *[float(i == j) for j in range(len(matrix))]]
-            for i, row in enumerate(matrix)]
-    for i in range(len(rows)):
-        pivot = [v / rows[i][i] for v in rows[i]]
-        rows = [pivot if j == i else [v - row[i] * p
-                                      for v, p in zip(row, pivot)]
-                for j, row in enumerate(rows)]
-    return [row[len(rows):] for row in rows]
-
-
-# --- Hand each error on ---
-def handovers(matrix):
-    """For each column, how much of its error every later column gets.
-
-    One unit of error at j moves weight k by -A_jk / A_jj, with A the inverse
-    of H over the columns not yet rounded. One elimination step in A leaves
-    j out of H; production takes all of them from a Cholesky factor.
-    handovers([[2.0, 1.0], [1.0, 1.0]]) -> [[-1.0], []]
-    """
-    left, shares = inverse(matrix), []
-    while left:
-        shares.append([v / left[0][0] for v in left[0][1:]])
-        left = [[v - row[0] * s for v, s in zip(row[1:], shares[-1])]
-                for row in left[1:]]
+    shares = []
+    while costs:
+        *costs, last = costs
+        shares.insert(0, [g / last[-1] for g in last[:-1]])
+        costs = [[v - row[-1] * s for v, s in zip(row, shares[0])]
+                 for row in costs]
     return shares
 
-
+# --- Hand each error on ---
 def hand_on(row, grids, shares):
-    """Codes of one row, rounded from left to right."""
-    row, codes = list(row), []
-    for j, (grid, share) in enumerate(zip(grids, shares)):
-        codes.append(encode(row[j], grid))
-        error = row[j] - decode(codes[-1], grid)
-        row[j + 1:] = [w - error * s for w, s in zip(row[j + 1:], share)]
+    """Codes of one row: each weight first takes over what went wrong."""
+    codes, errors = [], []
+    for w, grid, share in zip(row, grids, shares):
+        codes.append(encode(w + sum(map(mul, share, errors)), grid))
+        errors.append(w - decode(codes[-1], grid))
     return codes
 
 
-# === Three ways to round a matrix ===
-def nearest(rows, inputs, options):
-    """Every weight to the level next to it, whatever it meets."""
-    return Rounded(rows, *options)
+def compress(model, options, sample=(), chosen=()):
+    """A copy with all or the chosen matrices rounded, and their bytes.
 
-
-def handing_on(rows, inputs, options):
-    """GPTQ: the grids of `nearest`, the codes by handing errors on."""
-    rounded, shares = Rounded(rows, *options), handovers(hessian(inputs))
-    rounded.codes = [hand_on(*pair, shares)
-                     for pair in zip(rows, rounded.grids)]
-    return rounded
-
-
-def protecting(rows, inputs, options):
-    """AWQ: W diag(s) is rounded, then divided by s: large s, fine steps.
-
-    s_j = mean|x_j|^a, with the a that costs the layer's outputs least.
-    Production folds 1/s into the layer before; we store it, 16 bits each.
+    With a sample, errors are handed on. Each matrix is shown what the
+    rounded ones before it give, so it makes up for their errors too.
     """
-    means = [max(sum(column) / len(column), 1e-4)  # dead pixels: no 1/0
-             for column in transpose(inputs)]
-    middle, trials = sqrt(max(means) * min(means)), []
-    for exponent in EXPONENTS:
-        factors = [half((mean / middle) ** exponent) for mean in means]
-        rounded = Rounded(rows, *options, factors=factors)
-        errors = [[w - v for w, v in zip(*pair)]
-                  for pair in zip(rows, rounded.matrix())]
-        trials.append((sum(v * v for row in product(errors, inputs)
-                           for v in row), exponent, rounded))
-    return min(trials)[2]
-
-
-# --- Layer after layer ---
-def compress(weights, sample, method, *options):
-    """(matrices, bytes): each layer is shown what the rounded ones give.
-
-    A matrix is what comes back from its bytes: nothing else is judged.
-    """
-    done, total = [], 0
-    for rows in weights:
-        rounded = method(rows, sample, options)
-        packed = rounded.pack()
-        rounded.unpack(packed)
-        done.append(rounded.matrix())
-        total += len(packed)
-        sample = clipped(product(sample, done[-1]))
-    return done, total
-
+    model, total = deepcopy(model), 0
+    for i in chosen or range(len(model.matrices)):
+        matrix = model.matrices[i]
+        rounded = Rounded(matrix.value, *options)
+        if sample:
+            shares = answers(hessian(listen(model, sample)[i]))
+            grids = rounded.rows(rounded.each_grid())
+            rounded.codes = [code for pair in zip(matrix.value, grids)
+                             for code in hand_on(*pair, shares)]
+        matrix.value = rounded.matrix()
+        total += len(rounded.pack())
+    return model, total
 
 # === Plant a loud channel ===
-def rescaled(weights, i, factors):
+def rescaled(model, i, factors):
     """Hidden units of layer i times `factors`, undone in the next layer.
 
     relu(f v) = f relu(v) for f > 0: not one output changes.
     """
-    new = list(weights)
-    new[i] = [[f * w for w in row] for f, row in zip(factors, new[i])]
-    new[i + 1] = stretched(new[i + 1], [1 / f for f in factors])
-    return new
+    model = deepcopy(model)
+    one, two = model.matrices[i:i + 2]
+    one.value = [[f * w for w in row] for f, row in zip(factors, one.value)]
+    two.value = stretched(two.value, [1 / f for f in factors])
+    return model
 
 
-def plant(weights, sample):
+def planted(model, sample):
     """The unit of the first layer that says most says it LOUD times over."""
-    totals = list(map(sum, transpose(clipped(product(sample, weights[0])))))
-    return rescaled(weights, 0, [LOUD if total == max(totals) else 1.0
-                                 for total in totals])
+    totals = list(map(sum, transpose(listen(model, sample)[1])))
+    return rescaled(model, 0, [LOUD if total == max(totals) else 1.0
+                               for total in totals])
 
 
-def smooth(weights, sample):
+def smoothed(model, sample):
     """SmoothQuant: a loud channel shares its loudness with its weights.
 
     s_j = sqrt(max|x_j| / max|w_j|) makes x_j / s_j and w_j s_j equally large.
     """
-    for i in range(len(weights) - 1):
-        heard = clipped(product(sample, weights[i]))
-        weights = rescaled(weights, i, [
-            sqrt(max(map(abs, w)) / max(x)) if max(x) else 1.0
-            for x, w in zip(transpose(heard), transpose(weights[i + 1]))])
-        sample = clipped(product(sample, weights[i]))
-    return weights
-
+    for i, matrix in enumerate(model.matrices[1:]):
+        heard = listen(model, sample)[i + 1]
+        model = rescaled(model, i, [
+            sqrt(max(map(abs, w)) / (max(x) or 1.0)) for x, w in
+            zip(transpose(heard), transpose(matrix.value))])
+    return model
 
 # === Tables ===
-def by_hand():
-    """Two weights on the grid of whole numbers, seen through two inputs."""
-    inputs, row = [[1.0, 1.0], [1.0, 0.0]], [0.4, 0.3]
-    grid, costs = Grid(1.0, 0, -1, 1), product(*[transpose(inputs)] * 2)
-    shares = handovers(costs)
-    for name, codes in (("nearest", [encode(w, grid) for w in row]),
-                        ("handed on", hand_on(row, [grid] * 2, shares))):
-        error = [[w - c for w, c in zip(row, codes)]]
-        print(f"by hand | {name:9} | codes {codes} | cost "
-              f"{sum(map(mul, *error, *product(error, costs))):.2f}")
+def show(name, model, held_out):
+    """A row for a network in floats."""
+    count = sum(len(m.value) * len(m.value[0]) for m in model.matrices)
+    print(f"{name} | float32 | {count:5,} weights | {4 * count:6,} bytes | "
+          f"{judge(model, held_out)}")
 
 
-def show_grids(weights, sample, rows, labels):
+def show_grids(name, model, sample, held_out, grids):
     """A row for each grid: its bytes, then loss and accuracy."""
-    print(f"{'loss and accuracy held out':28} | bytes |     nearest | "
-          "  handed on |   protected")
     for bits in BITS:
-        for sharing in ("tensor", "row", "group"):
-            for kind in ("symmetric", "zero-point"):
-                found = [compress(weights, sample, method, bits, sharing,
-                                  kind == "symmetric")
-                         for method in (nearest, handing_on, protecting)]
-                print(f"{bits} bits | {sharing:6} | {kind:10} | "
-                      f"{found[0][1]:5,} | " + " | ".join(
-                          judge(logits(matrices, rows), labels)
-                          for matrices, _ in found))
-        print(f"{process_time():.0f} s", file=sys.stderr)
+        for sharing, kind in grids:
+            options = bits, sharing, kind == "symmetric"
+            plain, size = compress(model, options)
+            handed, _ = compress(model, options, sample)
+            print(f"{name} | {bits} bits | {sharing:6} | {kind:10} | "
+                  f"{size:5,} | {judge(plain, held_out)} | "
+                  f"{judge(handed, held_out)}")
 
 
-# --- Integers, then outliers ---
-def show_integers(weights, rows):
-    """That whole numbers give what floats on the same grids give."""
-    layer = Rounded(weights[0], 8, "row", False)
-    grid = fit([v for row in rows for v in row], 8, False)
-    codes = [[encode(v, grid) for v in row] for row in rows]
-    sums = integer_sums(codes, grid.zero, layer)
-    floats = product([[decode(c, grid) for c in row] for row in codes],
-                     layer.matrix())
-    worst = max(abs(a - b) for pair in zip(
-        integer_product(rows, grid, layer), floats) for a, b in zip(*pair))
-    print(f"integers against floats | largest difference {worst:.1e} | "
-          f"largest sum {max(abs(v) for row in sums for v in row):,}")
-
-
-def show_outlier(weights, sample, rows, labels):
+def show_outlier(model, sample, held_out):
     """What a planted channel does to grids of weights and of inputs."""
-    for name, net in (("as trained", weights),
-                      ("one loud", plant(weights, sample))):
-        runs = [(f"weights {bits} bits | {sharing}, {method.__name__}",
-                 logits(compress(net, sample, method, bits, sharing)[0], rows))
-                for bits, sharing, method in (
-                    (8, "tensor", nearest), (8, "row", nearest),
-                    (4, "tensor", nearest), (4, "row", nearest),
-                    (4, "row", protecting))]
-        runs += [(f"inputs {bits} bits  | {kind}",
-                  integer_logits(other, sample, rows, bits))
-                 for bits in (8, INPUT_BITS) for kind, other in (
-                     ("one grid", net), ("smoothed", smooth(net, sample)))]
-        for kind, out in runs:
-            print(f"{name:10} | {kind:33} | {judge(out, labels)}")
+    loud = planted(model, sample)
+    for name, net in (("as trained", model), ("one loud", loud),
+                      ("smoothed", smoothed(loud, sample))):
+        rows = [(f"weights {bits} bits, {sharing}",
+                 compress(net, (bits, sharing, True))[0])
+                for bits in (8, 4) for sharing in ("tensor", "row")]
+        rows += [(f"inputs {bits} bits", Integers(net, sample, bits))
+                 for bits in (8, 6)]
+        for kind, other in rows:
+            print(f"{name:10} | {kind:22} | {judge(other, held_out)}")
 
+# === Study digits, then names ===
+def study_digits():
+    """Both kinds of grid, three ways to share one, and the outlier."""
+    learn, held_out = load_digits()
+    print(f"digits | learn {len(learn):,} | held out {len(held_out):,}")
+    for sizes in SIZES:
+        model = MLP(sizes)
+        train(model, learn, DIGIT_STEPS, DIGIT_RATE)
+        show("digits", model, held_out)
+    sample = [row for row, _ in learn[:CALIBRATION]]
+    show_grids("digits", model, sample, held_out,
+               [(sharing, kind) for sharing in ("tensor", "row", "group")
+                for kind in ("symmetric", "zero-point")])
+    show_outlier(model, sample, held_out)
+
+
+def study_names():
+    """A GPT on two grids, and which of its matrices bears least."""
+    learn, held_out = load_names()
+    print(f"names  | learn {len(learn):,} | held out {len(held_out):,}")
+    print(f"names  | counted pairs | {pair_counts(learn, held_out):.3f}")
+    model = GPT(TASK)
+    show("names  | untrained", model, held_out)
+    train(model, learn, NAME_STEPS, NAME_RATE)
+    show("names  | trained", model, held_out)
+    sample = [ids for ids, _ in learn[:CALIBRATION // 4]]  # of some 7 letters
+    show_grids("names ", model, sample, held_out,
+               [("tensor", "symmetric"), ("row", "symmetric")])
+    names = ["query", "key", "value", "output", "up", "down", "head"]
+    for name, chosen in [*((f"only {name}", [i]) for i, name in
+                           enumerate(names)), ("all but head", range(6))]:
+        rounded, _ = compress(model, (2, "row", True), (), chosen)
+        print(f"names  | {name:12} in 2 bits | {judge(rounded, held_out)}")
 
 # === Main ===
 def main():
-    learn, held_out = load_digits()
-    sample = [row for row, _ in learn[:CALIBRATION]]
-    rows, labels = zip(*held_out)
-    print(f"digits | learn {len(learn):,} | held out {len(held_out):,} | "
-          f"calibration {len(sample)} of those learned from")
-    by_hand()
-    for sizes in [[64, hidden, 10] for hidden in SMALLER] + [SIZES]:
-        weights = train(learn, sizes)
-        count = sum(a * b for a, b in zip(sizes, sizes[1:]))
-        print(f"float32 | {count:5,} weights | {4 * count:6,} bytes | "
-              f"{judge(logits(weights, rows), labels)}")
-    untrained = logits(first_weights(SIZES), rows)
-    print(f"float32 | untrained | {judge(untrained, labels)}")
-    show_grids(weights, sample, rows, labels)
-    show_integers(weights, rows)
-    show_outlier(weights, sample, rows, labels)
+    random.seed(SEED)
+    study_digits()
+    study_names()
 
 
 if __name__ == "__main__":

@@ -31,10 +31,12 @@ def empty_tape(script):
 def small(script, monkeypatch):
     """A narrow model, few steps and a handful of names, so that a study takes a second."""
     for name, value in {
-        "WIDTH": 6, "HIDDEN": 5, "STEPS": 6, "OLD_STEPS": 6, "SCRATCH_STEPS": 3, "EARLY": 3,
+        "WIDTH": 6, "HIDDEN": 5, "OLD_STEPS": 6, "SCRATCH_STEPS": 3, "EARLY": 3,
         "BATCH": 2, "TURNS": 30, "HELD_OUT": 0.004, "NEW": 20,
     }.items():  # fmt: skip
         monkeypatch.setattr(script, name, value)
+    # STEPS is the default of a parameter, read when the script was
+    monkeypatch.setattr(script.Study.adapt, "__defaults__", (6,))
     return script
 
 

@@ -1,4 +1,4 @@
-"""Properties of microquant: grids, bytes, integers and the handed-on errors, against numpy."""
+"""Properties of microquant: grids, bytes, integers, errors handed on; against JAX and numpy."""
 
 import itertools
 import random
@@ -74,8 +74,7 @@ def by_jax(rows, bits, symmetric, span):
         scale = ((top - bottom) / high).astype(jnp.float16).astype(float)
         zero = jnp.minimum(jnp.rint(-bottom / scale), high)
     codes = jnp.clip(jnp.rint(blocks / scale + zero), low, high)
-    shape = np.shape(rows)
-    return np.array(codes).reshape(shape), np.array(scale * (codes - zero)).reshape(shape)
+    return np.array(codes).ravel(), np.array(scale * (codes - zero)).reshape(np.shape(rows))
 
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
@@ -91,45 +90,28 @@ def test_codes_and_numbers_equal_jax(script, bits, symmetric, sharing, span):
 
 @given(
     st.integers(0, 10**6), st.sampled_from([2, 3, 4, 8]),
-    st.sampled_from(["tensor", "row", "group"]), st.booleans(), st.booleans(),
+    st.sampled_from(["tensor", "row", "group"]), st.booleans(),
 )  # fmt: skip
 @settings(max_examples=80, deadline=None)
-def test_bytes_hold_everything(script, seed, bits, sharing, symmetric, stretched):
-    """Unpacked into a matrix of the same shape that was made of other numbers."""
-    factors = [script.half(2.0 ** (k / 4)) for k in range(-16, 16)] if stretched else ()
-    rows, n = drawn(seed, 5, 32), {"tensor": 1, "row": 5, "group": 10}[sharing]
-    one = script.Rounded(rows, bits, sharing, symmetric, factors)
-    other = script.Rounded(drawn(seed + 1, 5, 32), bits, sharing, symmetric, factors)
-    packed = one.pack()
-    other.unpack(packed)
-    assert other.codes == one.codes and other.grids == one.grids
-    assert other.matrix() == one.matrix() and other.pack() == packed
-    scales = 2 * (n + len(factors)) + (0 if symmetric else n)
-    assert len(packed) == (5 * 32 * bits + 7) // 8 + scales
+def test_bytes_hold_everything(script, seed, bits, sharing, symmetric):
+    """numpy reads the matrix from the bytes, the shape and the options alone."""
+    n = {"tensor": 1, "row": 5, "group": 10}[sharing]
+    rounded = script.Rounded(drawn(seed, 5, 32), bits, sharing, symmetric)
+    packed = rounded.pack()
+    size = (5 * 32 * bits + 7) // 8
+    assert len(packed) == size + 2 * n + (0 if symmetric else n)
+    flat = np.unpackbits(np.frombuffer(packed[:size], np.uint8), bitorder="little")
+    codes = flat[: 160 * bits].reshape(160, bits) @ 2 ** np.arange(bits)
+    low = 1 - 2 ** (bits - 1) if symmetric else 0
+    zeros = np.zeros(n) if symmetric else np.frombuffer(packed[size : size + n], np.uint8)
+    scales = np.frombuffer(packed[-2 * n :], "<f2").astype(float)
+    numbers = scales[:, None] * (codes.reshape(n, -1) + low - zeros[:, None])
+    assert (numbers.reshape(5, 32) == np.array(rounded.matrix())).all()
 
 
 def test_four_bit_codes_are_nibbles_low_first(script):
-    rounded = script.Rounded([[-7.0, 7.0, 0.0, 1.0]], 4, "row")
+    rounded = script.Rounded([[-7.0, 7.0, 0.0, 1.0]], 4, "row", True)
     assert rounded.pack() == bytes([0xE0, 0x87]) + struct.pack("<e", 1.0)
-
-
-@pytest.mark.parametrize("sharing", ["tensor", "row"])
-@pytest.mark.parametrize("symmetric", [True, False])
-def test_integer_sums_equal_int32(script, sharing, symmetric):
-    rows, weights = drawn(1, 7, 32), script.Rounded(drawn(2, 5, 32), 8, sharing, symmetric)
-    grid = script.fit([v for row in rows for v in row], 8, False)
-    assert grid.zero > 0
-    codes = [[script.encode(v, grid) for v in row] for row in rows]
-    sums = script.integer_sums(codes, grid.zero, weights)
-    assert all(type(v) is int for row in sums for v in row)
-    zeros = np.array([[g.zero for g in row] for row in weights.grids], np.int32)
-    expected = (np.array(codes, np.int32) - np.int32(grid.zero)) @ (
-        np.array(weights.codes, np.int32) - zeros
-    ).T
-    assert expected.dtype == np.int32 and (np.array(sums) == expected).all()
-    decoded = np.array([[script.decode(c, grid) for c in row] for row in codes])
-    floats = decoded @ np.array(weights.matrix()).T
-    assert np.abs(np.array(script.integer_product(rows, grid, weights)) - floats).max() < 1e-9
 
 
 def test_hessian_is_the_second_derivative(script, monkeypatch):
@@ -152,17 +134,16 @@ def test_hessian_is_the_second_derivative(script, monkeypatch):
     assert np.allclose(damped - found, 0.01 * np.trace(found) / 5 * eye)
 
 
-def test_inverse(script):
-    matrix = script.hessian(inputs_of(4, 30, 8))
-    assert np.allclose(np.array(script.inverse(matrix)) @ np.array(matrix), np.eye(8), atol=1e-9)
-
-
-def test_each_handover_is_the_best_answer(script):
-    """What the later weights do about one unit of error is the solution of least squares."""
+def test_each_answer_is_the_best_to_all_errors_before(script):
+    """What all later weights do about one unit of error solves the least squares."""
     h = np.array(script.hessian(inputs_of(5, 40, 7)))
-    for j, share in enumerate(script.handovers(h.tolist())):
-        best = np.linalg.solve(h[j + 1 :, j + 1 :], h[j + 1 :, j]) if share else []
-        assert np.allclose(-np.array(share), best)
+    shares = script.answers(h.tolist())
+    for j in range(6):
+        d = np.zeros(7)
+        d[j] = 1.0
+        for k in range(j + 1, 7):  # each later weight answers those before it
+            d[k] = -np.dot(shares[k], d[:k])
+        assert np.allclose(d[j + 1 :], -np.linalg.solve(h[j + 1 :, j + 1 :], h[j + 1 :, j]))
 
 
 def gptq(w, grids, h):
@@ -182,18 +163,15 @@ def gptq(w, grids, h):
 @pytest.mark.parametrize("sharing", ["tensor", "row", "group"])
 def test_codes_equal_the_papers_cholesky_form(script, bits, sharing):
     rows, inputs = drawn(bits, 6, 32, 0.3), inputs_of(6, 60, 32)
-    options = (bits, sharing, bits % 2 == 0)
-    ours = script.handing_on(rows, inputs, options)
-    theirs = gptq(np.array(rows), ours.grids, np.array(script.hessian(inputs)))
-    assert (np.array(ours.codes) == theirs).all()
-    assert ours.grids == script.nearest(rows, inputs, options).grids
+    rounded = script.Rounded(rows, bits, sharing, bits % 2 == 0)
+    grids, costs = rounded.rows(rounded.each_grid()), script.hessian(inputs)
+    shares = script.answers(costs)
+    ours = [script.hand_on(*pair, shares) for pair in zip(rows, grids, strict=True)]
+    assert (np.array(ours) == gptq(np.array(rows), grids, np.array(costs))).all()
 
 
 def test_with_unrelated_inputs_nothing_is_handed_on(script):
-    eye = np.eye(32).tolist()
-    rows, options = drawn(1, 4, 32), (3, "row")
-    ours, plain = (way(rows, eye, options) for way in (script.handing_on, script.nearest))
-    assert ours.codes == plain.codes
+    assert all(v == 0 for share in script.answers(np.eye(32).tolist()) for v in share)
 
 
 def test_handing_on_lowers_the_cost_and_is_not_the_optimum(script):
@@ -209,180 +187,232 @@ def test_handing_on_lowers_the_cost_and_is_not_the_optimum(script):
             return d @ h @ d
 
         plain = cost([script.encode(w, grid) for w in row])
-        handed = cost(script.hand_on(row, [grid] * 4, script.handovers(h.tolist())))
+        handed = cost(script.hand_on(row, [grid] * 4, script.answers(h.tolist())))
         best = min(cost(codes) for codes in itertools.product((-1, 0, 1), repeat=4))
         assert best <= min(plain, handed) + 1e-12
         sums += plain, handed, best
     assert sums[0] > 1.1 * sums[1] > 1.1 * sums[2]
 
 
-def test_the_pencil_example(script, capsys):
-    script.by_hand()
-    out = capsys.readouterr().out
-    assert "codes [0, 0] | cost 0.65" in out and "codes [0, 1] | cost 0.25" in out
+def test_the_pencil_example(script):
     x, w = np.array([[1, 1], [1, 0]]), np.array([0.4, 0.3])
-    for codes, cost in (([0, 0], 0.65), ([0, 1], 0.25)):
+    grid = script.Grid(1.0, 0, -1, 1)
+    handed = script.hand_on(w.tolist(), [grid] * 2, script.answers((x.T @ x).tolist()))
+    plain = [script.encode(v, grid) for v in w]
+    assert (plain, handed) == ([0, 0], [0, 1])
+    for codes, cost in ((plain, 0.65), (handed, 0.25)):
         assert ((x @ (w - codes)) ** 2).sum() == pytest.approx(cost)
-
-
-def test_protecting_chooses_the_cheapest_of_its_exponents(script):
-    rows, inputs = drawn(1, 6, 32), inputs_of(7, 40, 32)
-    for row in inputs:
-        row[3] *= 40
-    options = (4, "row", True)
-    assert len(script.protecting(rows, inputs, options).pack()) == (
-        len(script.nearest(rows, inputs, options).pack()) + 2 * 32
-    )
-
-    def cost(rounded):
-        return ((np.array(inputs) @ (np.array(rows) - rounded.matrix()).T) ** 2).sum()
-
-    chosen = script.protecting(rows, inputs, options)
-    plain = script.nearest(rows, inputs, options)
-    assert cost(chosen) < 0.8 * cost(plain)
-    assert chosen.factors[3] == max(chosen.factors)
-    script_exponents, script.EXPONENTS = script.EXPONENTS, [0.0]
-    assert cost(script.protecting(rows, inputs, options)) == pytest.approx(cost(plain))
-    script.EXPONENTS = script_exponents
 
 
 @pytest.fixture
 def network(script):
-    weights = [drawn(k, n, m, 0.4) for k, (n, m) in enumerate([(8, 32), (16, 8), (4, 16)])]
-    weights[1] = [row + row for row in weights[1]]
-    weights[0] += [row[::-1] for row in weights[0]]
-    return weights, inputs_of(8, 30, 32)
+    model = script.MLP([32, 16, 16, 4])
+    for k, matrix in enumerate(model.matrices):
+        matrix.value = drawn(k, len(matrix.value), len(matrix.value[0]), 0.4)
+    return model, inputs_of(8, 30, 32)
 
 
-def test_planting_and_smoothing_change_no_output(script, network):
-    weights, sample = network
-    before = np.array(script.logits(weights, sample))
-    loud = script.plant(weights, sample)
-    heard = np.array(script.clipped(script.product(sample, loud[0]))).max(0)
+@pytest.fixture
+def spelling(script):
+    random.seed(4)
+    return script.GPT(script.TASK), [[0, 5, 13, 13, 1], [0, 2, 15], [0, 1]]
+
+
+def answered(script, model, sample):
+    out = np.array(model.logits(sample).value)
+    script.TAPE.clear()
+    return out
+
+
+def by_whole_arrays(parameters, names, heads=2):
+    """The inputs of all seven matrices and the logits, name after name, in JAX."""
+    tokens, positions, head, query, key, value, output, up, down = parameters
+
+    def norm(x):
+        return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + 1e-5)
+
+    found = []
+    for ids in names:
+        n = len(ids)
+        x = tokens[jnp.array(ids)] + positions[:n]
+        y, mask = norm(x), jnp.tril(jnp.ones((n, n), bool))
+        parts = [jnp.split(y @ w.T, heads, 1) for w in (query, key, value)]
+        z = jnp.concatenate([
+            jax.nn.softmax(jnp.where(mask, q @ k.T / q.shape[1] ** 0.5, -jnp.inf)) @ v
+            for q, k, v in zip(*parts, strict=True)], 1)  # fmt: skip
+        x = x + z @ output.T
+        hidden = jax.nn.relu(norm(x) @ up.T)
+        last = norm(x + hidden @ down.T)
+        found.append((y, y, y, z, norm(x), hidden, last, last @ head.T))
+    return [jnp.concatenate(parts) for parts in zip(*found, strict=True)]
+
+
+def test_logits_gradients_and_inputs_of_the_gpt_equal_jax(script, spelling):
+    model, names = spelling
+    parameters = [jnp.array(node.value) for node in model.parameters]
+    targets = [i for ids in names for i in [*ids[1:], 0]]
+
+    def loss(parameters):
+        scores = jax.nn.log_softmax(by_whole_arrays(parameters, names)[-1])
+        return -scores[jnp.arange(len(targets)), jnp.array(targets)].mean()
+
+    *inputs, logits = by_whole_arrays(parameters, names)
+    assert np.abs(answered(script, model, names) - np.array(logits)).max() < 1e-9
+    for ours, theirs in zip(script.listen(model, names), inputs, strict=True):
+        assert np.abs(np.array(ours) - np.array(theirs)).max() < 1e-9
+    script.backward(script.cross_entropy(model.logits(names), targets))
+    for node, slope in zip(model.parameters, jax.grad(loss)(parameters), strict=True):
+        seen = np.array(node.grad)
+        assert np.abs(seen - np.array(slope)).max() < 1e-9
+
+
+def test_rescaling_changes_no_output(script, network):
+    model, sample = network
+    before = answered(script, model, sample)
+    loud = script.planted(model, sample)
+    heard = np.array(script.listen(loud, sample)[1]).max(0)
     assert heard.max() > 10 * np.sort(heard)[-2]
-    for changed in (loud, script.smooth(loud, sample), script.smooth(weights, sample)):
-        assert np.abs(np.array(script.logits(changed, sample)) - before).max() < 1e-9
-        assert changed is not weights
-    smoothed = script.smooth(loud[:2], sample)
-    inputs = np.array(script.clipped(script.product(sample, smoothed[0])))
-    peaks, sizes = inputs.max(0), np.abs(smoothed[1]).max(0)
+    smooth = script.smoothed(loud, sample)
+    for changed in (loud, smooth, script.smoothed(model, sample)):
+        assert np.abs(answered(script, changed, sample) - before).max() < 1e-9
+        assert changed is not model
+    peaks = np.array(script.listen(smooth, sample)[2]).max(0)
+    sizes = np.abs(smooth.matrices[2].value).max(0)
     assert np.allclose(peaks[peaks > 0], sizes[peaks > 0])
-    for a, b in zip(smoothed, script.smooth(weights[:2], sample), strict=True):
-        assert np.allclose(a, b)
+    for a, b in zip(smooth.matrices, script.smoothed(model, sample).matrices, strict=True):
+        assert np.allclose(a.value, b.value)  # whatever was planted is gone
 
 
-def test_many_bits_are_the_network_itself(script, network):
-    weights, sample = network
-    before = np.array(script.logits(weights, sample))
-    for way in (script.nearest, script.handing_on, script.protecting):
-        matrices, size = script.compress(weights, sample, way, 8, "row")
-        assert np.abs(np.array(script.logits(matrices, sample)) - before).max() < 0.2
-        assert size >= sum(len(w) * len(w[0]) for w in weights)
-    by_integers = script.integer_logits(weights, sample, sample, 8)
-    assert np.abs(np.array(by_integers) - before).max() < 0.3
+@pytest.mark.parametrize("kind", ["network", "spelling"])
+def test_many_bits_are_the_network_itself(script, kind, request):
+    model, sample = request.getfixturevalue(kind)
+    before = answered(script, model, sample)
+    for shown in ((), sample):
+        rounded, size = script.compress(model, (8, "row", True), shown)
+        assert np.abs(answered(script, rounded, sample) - before).max() < 0.2
+        shapes = [np.shape(matrix.value) for matrix in model.matrices]
+        assert size == sum(n * k + 2 * n for n, k in shapes)
+    assert (answered(script, model, sample) == before).all()  # it was a copy
 
 
-def test_integer_logits_round_inputs_to_few_bits_and_weights_to_eight(script, network):
-    weights, sample = network
-    shown, expected = np.array(sample), np.array(sample)
-    for matrix in weights:
-        grid = script.fit(shown.ravel().tolist(), 3, False)
-        heard = np.maximum(expected, 0)
-        codes = np.clip(np.rint(heard / grid.scale + grid.zero), 0, 7)
-        rounded = np.array(script.Rounded(matrix, 8, "row", False).matrix())
-        expected = grid.scale * (codes - grid.zero) @ rounded.T
-        shown = np.maximum(shown @ np.array(matrix).T, 0)
-    assert (
-        np.abs(np.array(script.integer_logits(weights, sample, sample, 3)) - expected).max() < 1e-9
-    )
+def test_only_the_chosen_matrices_are_rounded(script, spelling):
+    model, _ = spelling
+    rounded, size = script.compress(model, (2, "row", True), (), [6])
+    changed = [a.value != b.value for a, b in
+               zip(model.parameters, rounded.parameters, strict=True)]  # fmt: skip
+    assert changed == [False, False, True] + 6 * [False]
+    assert size == 27 * 16 // 4 + 2 * 27
+    assert {round(abs(v), 9) for v in rounded.head.value[0]} == {
+        0, round(script.half(max(map(abs, model.head.value[0]))), 9)}  # fmt: skip
 
 
-def test_layers_are_shown_what_rounded_layers_give(script, network):
-    weights, sample = network
-    seen = []
+@pytest.mark.parametrize("kind", ["network", "spelling"])
+def test_matrices_are_shown_what_rounded_ones_give(script, kind, request, monkeypatch):
+    model, sample = request.getfixturevalue(kind)
+    seen, hessian = [], script.hessian
+    monkeypatch.setattr(script, "hessian", lambda inputs: seen.append(inputs) or hessian(inputs))
+    rounded, _ = script.compress(model, (2, "row", True), sample)
+    for ours, theirs in zip(seen, script.listen(rounded, sample), strict=True):
+        assert np.allclose(ours, theirs)
 
-    def spy(rows, inputs, options):
-        seen.append(inputs)
-        return script.nearest(rows, inputs, options)
 
-    matrices, _ = script.compress(weights, sample, spy, 2, "row")
+def test_handing_on_lowers_the_cost_of_a_layer(script, network):
+    model, sample = network
+    before, costs = np.array(script.listen(model, sample)[1]), []
+    for shown in ((), sample):
+        rounded, _ = script.compress(model, (2, "row", True), shown, [1])
+        change = np.array(rounded.matrices[1].value) - np.array(model.matrices[1].value)
+        costs.append(((before @ change.T) ** 2).sum())
+    assert costs[1] < 0.9 * costs[0]
+
+
+@pytest.mark.parametrize("bits", [3, 8])
+def test_integers_equal_int32(script, network, bits):
+    model, sample = network
     expected = np.array(sample)
-    for inputs, matrix in zip(seen, matrices, strict=True):
-        assert np.allclose(inputs, expected)
-        expected = np.maximum(expected @ np.array(matrix).T, 0)
+    for matrix, heard in zip(model.matrices, script.listen(model, sample), strict=True):
+        scale = float(np.float16(np.max(heard) / (2**bits - 1)))
+        codes = np.clip(np.rint(expected / scale), 0, 2**bits - 1).astype(np.int32)
+        weights = script.Rounded(matrix.value, 8, "row", True)
+        sums = codes @ np.array(weights.codes, np.int32).reshape(np.shape(matrix.value)).T
+        assert sums.dtype == np.int32
+        expected = sums * scale * np.array([grid.scale for grid in weights.grids])
+    integers = script.Integers(model, sample, bits)
+    assert np.abs(np.array(integers.logits(sample).value) - expected).max() < 1e-9
+    if bits == 8:
+        assert np.abs(expected - answered(script, model, sample)).max() < 0.3
 
 
-def test_training_step_is_gradient_descent_of_jax(script, monkeypatch):
-    """Three steps, each with all digits, at a rate that falls in a straight line."""
-    monkeypatch.setattr(script, "EPOCHS", 3)
-    monkeypatch.setattr(script, "BATCH", 6)
-    digits = [(row, k % 3) for k, row in enumerate(inputs_of(9, 6, 8))]
-    sizes = [8, 5, 4, 3]
-    rows = jnp.array([row for row, _ in digits])
-    labels = jnp.array([label for _, label in digits])
-
-    def loss(weights):
-        x = rows
-        for w in weights[:-1]:
-            x = jax.nn.relu(x @ w.T)
-        p = jax.nn.log_softmax(x @ weights[-1].T)
-        return -p[jnp.arange(6), labels].mean()
-
-    expected = [jnp.array(w) for w in script.first_weights(sizes)]
-    for step in range(3):
-        rate = script.LEARNING_RATE * (1 - step / 3)
-        slopes = jax.grad(loss)(expected)
-        expected = [w - rate * g for w, g in zip(expected, slopes, strict=True)]
-    for ours, theirs in zip(script.train(digits, sizes), expected, strict=True):
-        assert np.abs(np.array(ours) - np.array(theirs)).max() < 1e-12
+def test_rates_rise_and_fall_and_all_examples_come_by(script, monkeypatch):
+    rates, seen = [], []
+    monkeypatch.setattr(script.Adam, "step", lambda self, rate: rates.append(rate))
+    monkeypatch.setattr(script, "BATCH", 2)
+    examples = [([float(k)] * 4, [k % 2]) for k in range(6)]
+    model = script.MLP([4, 3, 2])
+    logits = model.logits
+    monkeypatch.setattr(model, "logits", lambda rows: seen.extend(rows) or logits(rows), False)
+    script.train(model, examples, 20, 1.0)
+    expected = [0.5, 1.0] + [(20 - step) / 18 for step in range(3, 21)]
+    assert rates == pytest.approx(expected)
+    for k in range(0, 36, 6):
+        assert sorted(row[0] for row in seen[k : k + 6]) == [0, 1, 2, 3, 4, 5]
 
 
 def test_judge(script):
     row = [float(np.log(3)), 0.0]
+
+    class Sure:
+        @staticmethod
+        def logits(inputs):
+            return script.Node([row for _ in inputs for _ in range(2)][:3])
+
     loss = -(2 * np.log(0.75) + np.log(0.25)) / 3
-    assert script.judge([row, row, row], [0, 0, 1]) == f"{loss:5.3f} 0.667"
+    assert script.judge(Sure, [(None, [0, 0]), (None, [1])]) == f"{loss:5.3f} 0.667"
+    assert script.TAPE == []
 
 
-def test_calibration_and_held_out_digits_are_apart(script, monkeypatch):
+def test_pairs_counted_by_hand(script):
+    """After a: b twice and a once; after b nothing; 27 kinds, each once more."""
+    learn, held = [([1, 1], [1, 2]), ([1], [2])], [([1, 2], [2, 1])]
+    expected = -(np.log(3 / 30) + np.log(1 / 27)) / 2
+    assert script.pair_counts(learn, held) == pytest.approx(expected)
+
+
+def test_calibration_and_held_out_data_are_apart(script, monkeypatch):
     seen = []
-    monkeypatch.setattr(script, "train", lambda digits, sizes: script.first_weights(sizes))
+    monkeypatch.setattr(script, "train", lambda *given: None)
+    monkeypatch.setattr(script, "show", lambda *given: None)
     monkeypatch.setattr(script, "show_grids", lambda *given: seen.append(given))
-    monkeypatch.setattr(script, "show_integers", lambda *given: None)
     monkeypatch.setattr(script, "show_outlier", lambda *given: None)
-    script.main()
-    learn, held_out = script.load_digits()
-    assert len(held_out) == script.HELD_OUT and len(learn) == 1200
-    ((_, sample, rows, labels),) = seen
-    assert len(sample) == script.CALIBRATION and all(row in [r for r, _ in learn] for row in sample)
-    assert list(zip(rows, labels, strict=True)) == held_out
-    assert not {tuple(row) for row in sample} & {tuple(row) for row in rows}
-
-
-def test_no_input_is_much_louder_than_the_rest_before_one_is_planted(script):
-    learn, _ = script.load_digits()
-    weights, sample = script.train(learn, script.SIZES), [r for r, _ in learn[: script.CALIBRATION]]
-    inputs = np.array(sample)
-    for matrix in weights:
-        assert inputs.mean(0).max() < 5 * np.median(inputs.mean(0))
-        assert inputs.max() < 3 * np.median(inputs.max(0))
-        inputs = np.maximum(inputs @ np.array(matrix).T, 0)
+    monkeypatch.setattr(script, "judge", lambda *given: None)
+    digits = script.study_digits, script.load_digits, script.CALIBRATION
+    names = script.study_names, script.load_names, script.CALIBRATION // 4
+    for study, load, size in (digits, names):
+        random.seed(7)
+        learn, held_out = load()
+        random.seed(7)
+        study()
+        _, _, sample, shown, _ = seen.pop()
+        assert shown == held_out and len(sample) == size
+        assert sample == [one for one, _ in learn[:size]]
+        assert not {str(one) for one, _ in learn} & {str(one) for one, _ in held_out}
+        assert len(held_out) == (597 if load is script.load_digits else 300)
 
 
 def test_missing_data_gets_one_sentence(script, monkeypatch, tmp_path):
-    monkeypatch.setattr(script, "__file__", str(tmp_path / "03-systems" / "microquant.py"))
-    for altered in (False, True):
-        if altered:
-            (tmp_path / "data").mkdir()
-            (tmp_path / "data" / "digits.csv.gz").write_bytes(b"other")
-        with pytest.raises(SystemExit, match="digits.csv.gz is missing or altered: it belongs in"):
-            script.load_digits()
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    for file, load in (("digits.csv.gz", script.load_digits), ("names.csv", script.load_names)):
+        for _ in range(2):
+            with pytest.raises(SystemExit, match=f"{file} is missing or altered: it belongs in"):
+                load()
+            (tmp_path / file).write_bytes(b"other")
 
 
 def test_the_code_of_the_solutions_is_right(script):
     """Each block asserts what it claims."""
     text = (ROOT / "book/back/solutions/microquant.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names = dict(vars(script))
     for block in blocks:
         exec(block, names)

@@ -5,16 +5,15 @@ from matplotlib.figure import Figure
 
 from book.figures import style
 
-ROW = r"^(\d) bits \| (\w+) +\| (\S+) +\| +([\d,]+)" + 3 * r" \| +(\S+) (\S+)" + "$"
-SEEDS = ["seed-0", None, "seed-2", "seed-3"]
+ROW = r"^{} +\| (\d) bits \| (\w+) +\| (\S+) +\| +([\d,]+)" + 2 * r" \| +(\S+) \S+" + "$"
 
 
-def _table(run):
-    """(bits, sharing, kind, bytes, [(loss, accuracy) of nearest, handed on, protected])."""
+def _table(run, network):
+    """(bits, sharing, kind, bytes, loss to the nearest, loss with errors handed on)."""
     return [
-        (bits, sharing, kind, int(str(size).replace(",", "")), [rest[i : i + 2] for i in (0, 2, 4)])
-        for bits, sharing, kind, size, *rest in run.rows(ROW)
-    ]  # fmt: skip
+        (*row[:3], int(str(row[3]).replace(",", "")), *row[4:])
+        for row in run.rows(ROW.format(network))
+    ]
 
 
 def grids(run):
@@ -74,12 +73,12 @@ def bytes_and_loss(run):
     """Held-out loss against packed bytes: each grid, nearest and handed on, beside float nets."""
     figure = Figure(figsize=(style.WIDTH, 3.1))
     ax = figure.subplots()
-    rows = _table(run)
-    for k, (way, label) in enumerate(((0, "to the nearest"), (1, "errors handed on"))):
-        ax.scatter([row[3] for row in rows], [row[4][way][0] for row in rows], s=20,
+    rows = _table(run, "digits")
+    for k, (way, label) in enumerate(((4, "to the nearest"), (5, "errors handed on"))):
+        ax.scatter([row[3] for row in rows], [row[way] for row in rows], s=20,
                    color=style.SERIES[1 - k], marker=style.MARKERS[1 - k], label=label,
                    zorder=3 + k)  # fmt: skip
-    nets = run.rows(r"^float32 \| +[\d,]+ weights \| +([\d,]+) bytes \| +(\S+) ")
+    nets = run.rows(r"^digits \| float32 \| +[\d,]+ weights \| +([\d,]+) bytes \| +(\S+) ")
     sizes = [int(str(size).replace(",", "")) for size, _ in nets]
     ax.plot(sizes, [loss for _, loss in nets], color=style.GREY, linestyle=style.DASHES[2],
             marker="D", label="float32, three sizes")  # fmt: skip
@@ -98,45 +97,52 @@ def bytes_and_loss(run):
     return figure
 
 
-def seeds(run):
-    """What handing on changes, for every grid and four seeds."""
+def names(run):
+    """The GPT: loss at each number of bits a row, and what each matrix costs alone at 2 bits."""
     figure = Figure(figsize=(style.WIDTH, 2.5))
-    panels = figure.subplots(1, 3, width_ratios=[1, 1, 1])
-    for ax, bits in zip(panels, (8, 4, 2), strict=True):
-        for k, name in enumerate(SEEDS):
-            part = run.experiment(name) if name else run
-            found = [(row[4][0][0], row[4][1][0]) for row in _table(part) if row[0] == bits]
-            gains = [handed - plain for plain, handed in found]
-            colors = [style.RUST if gain > 0 else style.ACCENT for gain in gains]
-            ax.scatter([k + 0.1 * (i - 2.5) for i in range(len(gains))], gains, s=16, color=colors,
-                       marker=style.MARKERS[0], zorder=3)  # fmt: skip
-        ax.axhline(0, color=style.GREY, linewidth=0.7)
-        ax.set_title(f"{bits} bits")
-        ax.set_xticks(range(4), [str(k) for k in range(4)])
-        ax.set_xlabel("seed")
-        ax.set_xlim(-0.5, 3.5)
-        ax.grid(axis="y")
-    panels[0].set_ylabel("change of the loss")
+    left, right = figure.subplots(1, 2, width_ratios=[1, 1])
+    (trained,) = run.rows(r"^names +\| trained .* bytes \| +(\S+) ")
+    (counted,) = run.rows(r"^names +\| counted pairs \| (\S+)$")
+    rows = [row for row in _table(run, "names") if row[1] == "row"]
+    for k, (way, label) in enumerate(((4, "to the nearest"), (5, "errors handed on"))):
+        look = {"color": style.SERIES[1 - k], "marker": style.MARKERS[1 - k]}
+        losses = [row[way] for row in rows]
+        left.plot(range(len(rows)), losses, linestyle=style.DASHES[1 - k], label=label, **look)
+    left.axhline(counted, color=style.GREY, linewidth=0.9, linestyle="--")
+    left.text(0, counted, "counted pairs", color=style.GREY, size=style.SMALL, va="bottom")
+    left.set_xticks(range(len(rows)), [str(row[0]) for row in rows])
+    left.set(xlabel="bits a weight", ylabel="held-out loss")
+    left.legend(loc="upper left", bbox_to_anchor=(0, 0.82))
+    alone = run.rows(r"^names +\| only (\w+) +in 2 bits \| (\S+) \S+$")
+    colors = [style.RUST if name == "head" else style.ACCENT for name, _ in alone]
+    right.barh(range(len(alone)), [loss - trained for _, loss in alone], 0.6, color=colors)
+    right.set_yticks(range(len(alone)), [name for name, _ in alone])
+    right.invert_yaxis()
+    right.set_xlabel("nats lost")
+    right.grid(axis="x")
     return figure
 
 
 def outlier(run):
-    """Loss of each way of rounding, before and after one channel is made fifty times as loud."""
-    rows = run.rows(r"^(as trained|one loud) +\| (\w+) (\d) bits +\| (.+?) +\| +(\S+) \S+$")
-    names = {"tensor, nearest": "one grid", "row, nearest": "a grid a row",
-             "row, protecting": "a grid a row, protected"}  # fmt: skip
+    """Loss of each way of rounding: as trained, with one channel made loud, and smoothed."""
+    states = {
+        "as trained": (style.ACCENT, "o", 4),
+        "one loud": (style.RUST, "s", 3),
+        "smoothed": (style.GREY, "D", 2),
+    }
     losses = {}
-    for state, what, bits, how, loss in rows:
-        losses.setdefault((what, bits, names.get(how, how)), {})[state] = loss
-    figure = Figure(figsize=(style.WIDTH, 2.6))
+    for state, how, loss in run.rows(r"^(as trained|one loud|smoothed) +\| (.+?) +\| +(\S+) \S+$"):
+        how = how.replace("tensor", "one grid").replace("row", "a grid a row")
+        losses.setdefault(how, {})[state] = loss
+    figure = Figure(figsize=(style.WIDTH, 2.5))
     ax = figure.subplots()
     for y, found in enumerate(losses.values()):
-        ends = found["as trained"], found["one loud"]
-        ax.plot(ends, [y, y], "-", color=style.HAIRLINE, linewidth=1.6)
-        ax.scatter(ends[0], y, color=style.ACCENT, s=22, zorder=4, label="" if y else "as trained")
-        ax.scatter(ends[1], y, color=style.RUST, s=22, zorder=3, marker="s",
-                   label="" if y else "one loud channel")  # fmt: skip
-    ax.set_yticks(range(len(losses)), [f"{what}, {bits} bits: {how}" for what, bits, how in losses])
+        ax.plot([min(found.values()), max(found.values())], [y, y], "-", color=style.HAIRLINE,
+                linewidth=1.6)  # fmt: skip
+    for state, (color, marker, above) in states.items():
+        ax.scatter([found[state] for found in losses.values()], range(len(losses)), color=color,
+                   marker=marker, s=22, zorder=above, label=state)  # fmt: skip
+    ax.set_yticks(range(len(losses)), list(losses))
     ax.invert_yaxis()
     ticks = [0.1, 0.2, 0.5, 1, 2]
     ax.set(xscale="log", xlabel="held-out loss")
