@@ -4,7 +4,7 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book runs figures html pdf epub dist check test bench lock readmes clean setup setup-test
+.PHONY: help book runs figures html pdf epub dist check test prove bench lock readmes clean setup setup-test
 
 help:  ## name every target
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -50,6 +50,9 @@ test: check book  ## everything: check, the book, every test
 	@$(RUN) -m book.chromium
 	@$(RUN) -m pytest -n 2 --dist loadfile tests/machine
 	@$(RUN) -m pytest -n 2 --dist loadfile tests --ignore tests/machine  # JAX allows no forks after it
+
+prove: setup-test book  ## the same numbers everywhere, nothing lost, nobody let in: half an hour
+	@$(RUN) -m proof
 
 bench: setup  ## print what scripts and builds cost in user seconds
 	@$(RUN) -m book.bench

@@ -17,7 +17,7 @@ FACT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 EXPERIMENT_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 CONSTANT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 CHAPTER_NAME = re.compile(r"[a-z][a-z0-9]*")
-KEYS = {"teaches", "paper", "builds_on", "terms", "facts", "experiments"}
+KEYS = {"teaches", "paper", "builds_on", "terms", "headline", "facts", "experiments"}
 TERM = re.compile(r"\S(.*\S)?")
 
 
@@ -35,7 +35,8 @@ class Header:
 
     `teaches` is a line for lists of chapters; `paper` the key, in references.bib, of the original
     paper; `builds_on` names the chapters that the reader needs first, by script; `terms` are the
-    glossary's terms that the chapter introduces.
+    glossary's terms that the chapter introduces; `headline` names the facts whose spread over
+    seeds `make prove` prints.
     """
 
     facts: dict[str, str] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Header:
     teaches: str | None = None
     builds_on: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()
 
 
 def read(path: Path) -> Header:
@@ -68,8 +70,10 @@ def parse(text: str, path: Path) -> Header:
             teaches=_line(fields.get("teaches"), "teaches", "one line in quotes"),
             builds_on=_list(fields.get("builds_on"), "builds_on", CHAPTER_NAME),
             terms=_list(fields.get("terms"), "terms", TERM),
+            headline=_list(fields.get("headline"), "headline", FACT_NAME),
         )
         _refuse_shared_names(header)
+        _refuse_unknown_headlines(header)
     except yaml.YAMLError as error:
         raise BookError(f"{shown(path)}: the header is not YAML: {_located(error)}.") from error
     except ValueError as error:
@@ -203,3 +207,11 @@ def _refuse_shared_names(header: Header) -> None:
                     f"the experiment '{experiment}'; rename one"
                 )
             owners[name] = f"the experiment '{experiment}'"
+
+
+def _refuse_unknown_headlines(header: Header) -> None:
+    """Every headline is a fact of the main run or of an experiment."""
+    runs = [header.facts, *(body.facts for body in header.experiments.values())]
+    for name in header.headline:
+        if not any(name in facts for facts in runs):
+            raise ValueError(f"'headline' names '{name}', which is no fact of this header")

@@ -22,6 +22,7 @@ teaches: 'how: by looking'
 paper: vaswani2017attention
 builds_on: [microautograd, microgpt]
 terms: [causal mask, key]
+headline: [val_no_mask, val]
 facts:
   val: 'val (\d+\.\d+)'
 experiments:
@@ -51,6 +52,7 @@ experiments:
         teaches="how: by looking",
         builds_on=("microautograd", "microgpt"),
         terms=("causal mask", "key"),
+        headline=("val_no_mask", "val"),
     )
 
 
@@ -97,6 +99,7 @@ def test_a_chapter_without_header_or_with_an_empty_one_declares_nothing(tmp_path
         ("builds_on: [01-tier/two]", "'01-tier/two' in 'builds_on' is no name"),
         ("builds_on: [two, two]", "'two' stands twice in 'builds_on'"),
         ("terms: [key, 3]", "3 in 'terms' is no name"),
+        ("headline: [loss]", "'headline' names 'loss', which is no fact of this header"),
         ("paper: [a, b]", "'paper' must be one key of references.bib"),
     ],
 )

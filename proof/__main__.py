@@ -1,0 +1,31 @@
+"""`make prove`: run the parts one after the other, and print their table."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+from proof.table import Row, laid_out
+
+# A part yields a row for each kind of trial, and prints by itself what did not hold.
+PARTS: dict[str, Callable[[], Iterable[Row]]] = {}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit status: 0 when all that could be tried held."""
+    parser = argparse.ArgumentParser(prog="python -m proof", description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"only these of {', '.join(PARTS)}")
+    chosen = parser.parse_args(arguments).parts or list(PARTS)
+    if unknown := [part for part in chosen if part not in PARTS]:
+        parser.error(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
+    rows = []
+    for part in chosen:
+        for row in PARTS[part]():
+            print(row, flush=True)
+            rows.append(row)
+    print()
+    print(laid_out(rows))
+    return 1 if any(row.failed for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,42 @@
+"""The table that `make prove` and `make test` end with: what was tried, what did not hold."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+HEADINGS = ("part", "what", "tried", "failed", "note")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of trial: `tried` of them, of which `failed` did not hold.
+
+    Where something cannot be tried on this machine, `tried` is 0 and `note` says why.
+    """
+
+    part: str
+    what: str
+    tried: int
+    failed: int = 0
+    note: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.part} | {self.what} | {self.tried:,} tried, {self.failed:,} failed" + (
+            f" | {self.note}" if self.note else ""
+        )
+
+
+def laid_out(rows: Iterable[Row]) -> str:
+    """The rows under their headings, in columns, numbers to the right."""
+    cells = [
+        HEADINGS,
+        *((row.part, row.what, f"{row.tried:,}", f"{row.failed:,}", row.note) for row in rows),
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for line in cells:
+        part, what, tried, failed, note = (
+            f"{cell:>{width}}" if place in (2, 3) else f"{cell:{width}}"
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        lines.append(f"{part}  {what}  {tried}  {failed}  {note}".rstrip())
+    return "\n".join(lines)
