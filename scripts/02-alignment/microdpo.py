@@ -4,13 +4,12 @@ Claim: with no reward model and no sampling, a loss on pairs moves a policy
 towards what was chosen, and beta holds the leash: the smaller it is, the
 further the policy goes, until it pleases the judge more than real names do.
 
-Left out: prompts, people, and a transformer, which names do not need. A pair
-prefers a name given mostly to girls to one given mostly to boys, as births
-in the United States have it.
+Left out: prompts, and people. A pair prefers a name given mostly to girls to
+one given mostly to boys, as births in the United States have it.
 
 Rafailov et al., "Direct Preference Optimization" (2023). The run shows what
 each policy pays, KL per name, and what it gets: names like girls' to a judge
-who learnt from others. Beside it: fine-tuning on the chosen, DPO without its
+who learned from others. Beside it: fine-tuning on the chosen, DPO without its
 reference, the best of n.
 """
 
@@ -30,20 +29,21 @@ from textwrap import shorten
 # === Settings ===
 SEED = 1
 HELD_OUT = 800  # names that neither the policies nor the judge learn from
-PRETRAIN = 6_000  # names that the reference sees, once each
+PRETRAIN = 3_600  # names that the reference sees, once each
 BATCH = 8  # names a step: pairs come four at a time
 RATE = 0.03  # of pretraining, as in microgpt
-PAIRS = 800  # to learn from, each seen once
-TUNE_RATE = 0.005  # a fifth: a tuned policy has something to lose
-BETAS = [10, 3, 1, 0.3, 0.1]
+PAIRS = 400  # to learn from, each seen once
+TUNE_RATE = 0.006  # a fifth: a tuned policy has something to lose
+BETAS = [10, 1, 0.3, 0.1]
 UNHELD = [10, 0.1]  # betas of the knock-out, DPO without a reference
 SWAPPED = 0.0  # share of the pairs whose order is wrong
-SAMPLES = 500  # a share near one half is then known to 3 per cent
+SAMPLES = 250  # a share near one half is then known to 3 per cent
 BEST_OF = [2, 4, 16]
-MEASURED = 150  # held-out pairs behind a row of the table
+MEASURED = 100  # held-out pairs behind a row of the table
 LETTERS = 4  # of the longest piece that the judge looks at
-WINDOW = 4  # symbols that the network looks back
-HIDDEN = 48  # numbers between them and the next one
+# The policy is microgpt's network, with nothing knocked out.
+WIDTH, HEADS, HIDDEN, LAYERS = 16, 2, 32, 1
+LOOK, CAUSAL, POSITIONS, RESIDUAL = "softmax", True, "restart", True
 
 # === Data ===
 FILE = Path(__file__).resolve().parent.parent / "data" / "names.csv"
@@ -70,7 +70,6 @@ class Names:
         half = len(self.train) // 2
         self.for_pairs, self.for_judge = self.train[:half], self.train[half:]
 
-
 # === Prefer girls' names to boys' ===
 def pair(names):
     """[(chosen, rejected)], both in the order they come.
@@ -79,7 +78,6 @@ def pair(names):
     """
     return list(zip(*([ids for ids, girl in names if girl is label]
                       for label in (True, False))))
-
 
 # --- Judge a name by its pieces ---
 def pieces(ids):
@@ -103,7 +101,6 @@ def learn_judge(names):
 def score(judge, ids):
     """Above 0: a girl's name. The pieces vote as if independent."""
     return sum(judge.get(piece, 0.0) for piece in pieces(ids))
-
 
 # === The tape ===
 TAPE = []  # every operation of the forward pass, in the order it ran
@@ -149,7 +146,6 @@ def backward(loss):
         if out.grad is not None:  # else the loss does not depend on it
             pull(out.grad)
 
-
 # --- Multiply by a transposed matrix ---
 def product(a, b):
     """A B^T of two lists of rows.
@@ -176,7 +172,6 @@ def times(a, b):
 
     return record(product(a.value, b.value), pull)
 
-
 # --- Add ---
 def plus(a, b):
     """A + B, the same shape; the gradient passes to both unchanged."""
@@ -186,7 +181,6 @@ def plus(a, b):
 
     return record([list(map(add, x, y)) for x, y in zip(a.value, b.value)],
                   pull)
-
 
 # --- Cut below zero ---
 def relu(a):
@@ -198,7 +192,6 @@ def relu(a):
                    for grad_row, row in zip(grad, out)])
 
     return record(out, pull)
-
 
 # --- Score the predictions ---
 def softmax(row):
@@ -230,7 +223,6 @@ def cross_entropy(logits, targets):
 
     return record([[loss]], pull)
 
-
 # === Pick rows ===
 def pick(table, chosen):
     """Row chosen[i] of the table for every i: [rows][n] -> [chosen][n].
@@ -246,42 +238,154 @@ def pick(table, chosen):
 
     return record([table.value[i] for i in chosen], pull)
 
+# === Divide by the root mean square ===
+def rms_norm(x):
+    """y = s x with s = 1 / sqrt(mean(x^2) + epsilon), row by row.
 
-# === A policy over names ===
-def contexts(ids):
-    """The WINDOW symbols before each that follows the first mark.
-
-    contexts([0, 7, 9, 0]) -> [(0, 0, 0, 0), (0, 0, 0, 7), (0, 0, 7, 9)]
+    dx = s (dy - y mean(dy y)): a longer x would give the same y, so the
+    part of dy that points along y is taken out. GPT-2's LayerNorm also
+    subtracts the mean; a learned gain would only scale the next matrix.
     """
-    padded = [0] * (WINDOW - 1) + ids
-    return [tuple(padded[t:t + WINDOW]) for t in range(len(ids) - 1)]
+    width = len(x.value[0])
+    scales = [1 / sqrt(sum(map(mul, row, row)) / width + 1e-5)
+              for row in x.value]
+    out = [[s * v for v in row] for s, row in zip(scales, x.value)]
 
+    def pull(grad):
+        along = [sum(map(mul, dy, y)) / width for dy, y in zip(grad, out)]
+        x.receive([[s * (g - a * v) for g, v in zip(dy, y)]
+                   for s, a, dy, y in zip(scales, along, grad, out)])
 
-class Policy:
-    """Bengio's network: the next symbol from the WINDOW symbols before it.
+    return record(out, pull)
 
-    On names attention gains little over so short a memory. And to DPO a
-    policy is whatever has log pi(y) and its gradient.
+# === Weigh the past ===
+def weigh(queries, keys, look="softmax"):
+    """The attention matrix P of one head, [n][n]: every row sums to 1.
+
+    P_ij = softmax over j <= i of q_i . k_j / sqrt(d). The sum of d products
+    grows like sqrt(d): undivided, it would start the softmax near 0 and 1,
+    where it has no slope.
+    weigh([[3], [0]], [[1], [2]]) -> [[1.0, 0.0], [0.5, 0.5]]
     """
+    n, scale = len(queries), 1 / sqrt(len(queries[0]))
+    rows = []
+    for i, query in enumerate(queries):
+        seen = i + 1 if CAUSAL else n  # the mask: the future gets no score
+        if look == "softmax":
+            row = softmax([scale * sum(map(mul, query, key))
+                           for key in keys[:seen]])
+        else:
+            row = [1 / seen] * seen if look == "mean" else [0.0] * i + [1.0]
+        rows.append(row + [0.0] * (n - len(row)))
+    return rows
 
-    def __init__(self, symbols):
-        def matrix(spread):
-            return Node([[random.gauss(0, spread) for _ in range(HIDDEN)]
-                         for _ in range(symbols)])
+# --- Cut a head out and paste it back ---
+def cut(rows, block):
+    """Some rows and some columns of a matrix.
 
-        # The first layer multiplies one-hot rows, so it looks rows up: table
-        # k has one for each symbol that may stand at place k of the window.
-        self.tables = [matrix(0.3) for _ in range(WINDOW)]
-        self.head = matrix(0.5 / sqrt(HIDDEN))
-        self.parameters = [*self.tables, self.head]
+    cut([[1, 2], [3, 4]], (1, 2, 0, 1)) -> [[3]]
+    """
+    top, bottom, left, right = block
+    return [row[left:right] for row in rows[top:bottom]]
 
-    def logits(self, windows):
-        """Scores of what follows each: [windows][WINDOW] to [..][symbols]."""
-        first, *others = map(pick, self.tables, zip(*windows))
-        for rows in others:
-            first = plus(first, rows)
-        return times(relu(first), self.head)
 
+def paste(rows, block, part):
+    """Write `part` over a block of `rows`, in place."""
+    top, bottom, left, right = block
+    for row, new in zip(rows[top:bottom], part):
+        row[left:right] = new
+
+# --- Attend from every row ---
+def attend(queries, keys, values, blocks, look):
+    """Attention as one operation: three times [tokens][WIDTH] to one.
+
+    The sequences of a batch stand below one another, so that `times` takes
+    them all at once. Here each block, one head of one sequence, goes its
+    own way. Returns the matrices P as well.
+    """
+    out, kept = [[0.0] * WIDTH for _ in queries.value], []
+    for block in blocks:
+        q, k, v = (cut(x.value, block) for x in (queries, keys, values))
+        weights = weigh(q, k, look)
+        paste(out, block, product(weights, transpose(v)))  # P V
+        kept.append((block, q, k, v, weights))
+
+    def pull(grad):
+        dq, dk, dv = ([[0.0] * WIDTH for _ in grad] for _ in range(3))
+        for block, q, k, v, weights in kept:
+            dout = cut(grad, block)
+            paste(dv, block, product(transpose(weights), transpose(dout)))
+            if look != "softmax":
+                continue  # then the scores had no say
+            dscores, scale = [], 1 / sqrt(len(q[0]))
+            for p, dp in zip(weights, product(dout, v)):
+                mean = sum(map(mul, p, dp))  # dS = P (dP - sum(P dP))
+                dscores.append([scale * a * (b - mean)
+                                for a, b in zip(p, dp)])
+            paste(dq, block, product(dscores, transpose(k)))
+            paste(dk, block, product(transpose(dscores), transpose(q)))
+        for node, rows in ((queries, dq), (keys, dk), (values, dv)):
+            node.receive(rows)
+
+    return record(out, pull), [weights for *_, weights in kept]
+
+# === Tell where a token stands ===
+def positions(length, given):
+    """Positions of a sequence, beginning again at its last given symbol.
+
+    The first transformer's decoder counts afresh too. So the row asked for
+    the third sound shares a vector with the third letter, and can find it.
+    positions(6, 4) -> [0, 1, 2, 0, 1, 2]
+    """
+    start = given - 1 if POSITIONS == "restart" else length
+    return [i if i < start else i - start for i in range(length)]
+
+# === The model ===
+class GPT:
+    """Parameters, and the function from sequences to logits."""
+
+    def __init__(self, task):
+        def matrix(rows, columns, spread=0.5):
+            return Node([[random.gauss(0, spread) for _ in range(columns)]
+                         for _ in range(rows)])
+
+        def linear(outputs, inputs):  # small outputs, whatever the width
+            return matrix(outputs, inputs, 0.5 / sqrt(inputs))
+
+        self.tokens = matrix(len(task.symbols), WIDTH)
+        self.positions = matrix(task.longest, WIDTH)
+        self.layers = [[linear(WIDTH, WIDTH) for _ in "qkvo"]
+                       + [linear(HIDDEN, WIDTH), linear(WIDTH, HIDDEN)]
+                       for _ in range(LAYERS)]
+        self.head = linear(len(task.symbols), WIDTH)
+        self.parameters = [self.tokens, self.positions, self.head,
+                           *sum(self.layers, [])]
+        self.look = LOOK
+
+    # --- From tokens to logits ---
+    def logits(self, examples, asked):
+        """[asked][symbols]: scores of what follows the rows `asked`.
+
+        The rows that nobody asks for are spared the largest matrix.
+        """
+        x = pick(self.tokens, [i for ids, _ in examples for i in ids])
+        if POSITIONS != "none":
+            x = plus(x, pick(self.positions, [
+                p for ids, g in examples for p in positions(len(ids), g)]))
+        blocks, top, size = [], 0, WIDTH // HEADS
+        for ids, _ in examples:
+            blocks += [(top, top + len(ids), left, left + size)
+                       for left in range(0, WIDTH, size)]
+            top += len(ids)
+        for query, key, value, output, up, down in self.layers:
+            y = rms_norm(x)  # before the layer, so x itself passes untouched
+            y, self.maps = attend(times(y, query), times(y, key),
+                                  times(y, value), blocks, self.look)
+            y = times(y, output)
+            x = plus(x, y) if RESIDUAL else y
+            y = times(relu(times(rms_norm(x), up)), down)
+            x = plus(x, y) if RESIDUAL else y
+        return times(pick(rms_norm(x), asked), self.head)
 
 # === Adam ===
 class Adam:
@@ -316,13 +420,13 @@ class Adam:
                                  in zip(node.value[i], m, v)]
             node.grad = None
 
-
 # === Score whole names ===
 def imitate(model, names):
     """The loss of pretraining and fine-tuning: mean -log p of a symbol."""
     targets = [t for ids in names for t in ids[1:]]
-    windows = [window for ids in names for window in contexts(ids)]
-    return cross_entropy(model.logits(windows), targets)
+    logits = model.logits([(ids[:-1], 1) for ids in names],
+                          range(len(targets)))
+    return cross_entropy(logits, targets)
 
 
 def log_probability(model, ids):
@@ -338,7 +442,6 @@ def log_probabilities(model, names):
     found = [log_probability(model, ids).value[0][0] for ids in names]
     TAPE.clear()
     return found
-
 
 # === Rank the chosen above the rejected ===
 def preference_loss(chosen, rejected, margins, beta):
@@ -362,7 +465,6 @@ def preference_loss(chosen, rejected, margins, beta):
 
     return record([[fmean(losses)]], pull)
 
-
 # --- One pair for a pencil ---
 def pencil(beta):
     """The reference gives both 1/4, the policy by now 1/2 and 1/8."""
@@ -371,7 +473,6 @@ def pencil(beta):
     backward(loss)
     print(f"pencil, beta {beta} | loss {loss.value[0][0]:.3f} | chosen "
           f"{chosen.grad[0][0]:+.3f} | rejected {rejected.grad[0][0]:+.3f}")
-
 
 # === Training ===
 def descend(model, examples, size, loss, rate):
@@ -393,18 +494,17 @@ def dpo(reference, triples, beta):
 
     return descend(deepcopy(reference), triples, BATCH // 2, loss, TUNE_RATE)
 
-
 # === Draw a name ===
 def draw(model, longest):
     """A name and its log pi; one as long as the longest real one is cut."""
     ids, log_p = [0], 0.0
     while len(ids) < longest and (ids[-1] or len(ids) == 1):
-        row = softmax(model.logits(contexts([*ids, 0])[-1:]).value[0])
+        # reads the past anew for each symbol, where production has a cache
+        row = softmax(model.logits([(ids, 1)], [len(ids) - 1]).value[0])
         TAPE.clear()
         ids += random.choices(range(len(row)), row)
         log_p += log(row[ids[-1]])
     return ids, log_p
-
 
 # --- What a policy pays and gets ---
 class Bench:
@@ -438,7 +538,6 @@ class Bench:
               f"{len(set(map(tuple, names))) / len(names):8.3f} {in_a:5.3f} "
               f"{fmean(map(len, names)) - 2:7.2f}")
 
-
 # === Take the best of n ===
 def best_of(n, ranked):
     """Share judged a girl's and KL of the best of n, from ranked samples.
@@ -457,7 +556,6 @@ def best_of(n, ranked):
                                    for k in range(n)))
     return share, kl
 
-
 # === Before any preference ===
 def prepare(task):
     """Two judges, and a reference that has seen no label."""
@@ -466,11 +564,11 @@ def prepare(task):
         judges.append(learn_judge(names))
         right = [(score(judges[-1], ids) > 0) is girl
                  for ids, girl in task.held_out]
-        print(f"{who} | learnt from {len(names):,} | right on held-out names "
+        print(f"{who} | learned from {len(names):,} | right on held-out names "
               f"{fmean(right):.3f}, always girl "
               f"{fmean(girl for _, girl in task.held_out):.3f}")
-    reference = Policy(len(task.symbols))
-    size = sum(len(w.value) * HIDDEN for w in reference.parameters)
+    reference = GPT(task)
+    size = sum(len(w.value) * len(w.value[0]) for w in reference.parameters)
     names = [ids for ids, _ in task.train]
     descend(reference, random.sample(names, PRETRAIN), BATCH, imitate, RATE)
     loss = imitate(reference, [ids for ids, _ in task.held_out]).value[0][0]
@@ -478,7 +576,6 @@ def prepare(task):
     print(f"reference of {size:,} numbers | held-out {loss:.3f} nats a "
           f"symbol, evenly {log(len(task.symbols)):.3f}")
     return judges, reference
-
 
 # === Main ===
 def main():

@@ -5,6 +5,7 @@ import re
 from itertools import pairwise
 from math import exp, log
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 jax.config.update("jax_enable_x64", True)
 
+FIVE = SimpleNamespace(symbols=".abcd", longest=7)
 SIDES = [[0, 1, 2, 0], [0, 3, 0], [0, 1, 1, 4, 2, 3, 0]], [[0, 4, 4, 4, 0], [0, 2, 0], [0, 3, 1, 0]]
 numbers = st.floats(-30, 30)
 
@@ -29,7 +31,7 @@ def empty_tape(script):
 @pytest.fixture
 def model(script):
     random.seed(3)
-    return script.Policy(5)
+    return script.GPT(FIVE)
 
 
 @pytest.fixture(scope="module")
@@ -103,33 +105,42 @@ def test_the_pencil_example(script, capsys):
 
 
 def log_pi(script, parameters, ids):
-    """log pi of one name in JAX, one symbol after another."""
-    *tables, head = parameters
-    total = 0.0
-    for t in range(1, len(ids)):
-        window = ([0] * script.WINDOW + ids[:t])[-script.WINDOW :]
-        x = sum(table[i] for table, i in zip(tables, window, strict=True))
-        total += jax.nn.log_softmax(head @ jax.nn.relu(x))[ids[t]]
-    return total
+    """log pi of one name in JAX, by a GPT of one layer."""
+    tokens, positions, head, query, key, value, output, up, down = parameters
+    n = len(ids) - 1
+
+    def norm(x):
+        return x * jax.lax.rsqrt((x**2).mean(-1, keepdims=True) + 1e-5)
+
+    x = tokens[jnp.array(ids[:-1])] + positions[:n]
+    y, heads = norm(x), []
+    for q, k, v in zip(
+        *(jnp.split(y @ w.T, script.HEADS, 1) for w in (query, key, value)), strict=True
+    ):
+        scores = jnp.where(jnp.tril(jnp.ones((n, n), bool)), q @ k.T / q.shape[1] ** 0.5, -jnp.inf)
+        heads.append(jax.nn.softmax(scores) @ v)
+    x = x + jnp.concatenate(heads, 1) @ output.T
+    x = x + jax.nn.relu(norm(x) @ up.T) @ down.T
+    return jax.nn.log_softmax(norm(x) @ head.T)[jnp.arange(n), jnp.array(ids[1:])].sum()
 
 
 def test_log_probabilities_and_all_gradients_equal_jax(script, model):
     """The whole of DPO: the loss of three pairs, back to every parameter."""
     parameters = [jnp.array(node.value) for node in model.parameters]
     margins = [0.3, -1.0, 2.0]
-    for side in SIDES:
-        theirs = [float(log_pi(script, parameters, ids)) for ids in side]
-        assert script.log_probabilities(model, side) == pytest.approx(theirs, abs=1e-9)
 
     def loss(parameters):
         won, lost = (jnp.array([log_pi(script, parameters, ids) for ids in s]) for s in SIDES)
-        return loss_by_jax(won, lost, margins, 0.8)
+        return loss_by_jax(won, lost, margins, 0.8), (won, lost)
 
+    (expected, logs), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(parameters)
+    for side, theirs in zip(SIDES, logs, strict=True):
+        ours = script.log_probabilities(model, side)
+        assert ours == pytest.approx(theirs.tolist(), abs=1e-9)
     ours = script.preference_loss(
         *([script.log_probability(model, ids) for ids in side] for side in SIDES), margins, 0.8
     )
     script.backward(ours)
-    expected, gradients = jax.value_and_grad(loss)(parameters)
     assert ours.value[0][0] == pytest.approx(float(expected), abs=1e-9)
     for node, gradient in zip(model.parameters, gradients, strict=True):
         assert np.abs(np.array(node.grad) - np.array(gradient)).max() < 1e-9
@@ -184,15 +195,15 @@ def test_drawn_names_know_their_probability(script, model):
 def test_kl_is_estimated_from_the_policy(script, model):
     """The mean log-ratio over samples is near the sum over all names of at most two letters."""
     random.seed(5)
-    other = script.Policy(5)
+    other = script.GPT(FIVE)
     names = [[0, *rest] for rest in ([0], *([a, 0] for a in range(1, 5)),
              *([a, b] for a in range(1, 5) for b in range(1, 5)))]  # fmt: skip
     p, q = (script.log_probabilities(m, names) for m in (model, other))
     exact = sum(exp(a) * (a - b) for a, b in zip(p, q, strict=True))
-    drawn = [script.draw(model, 3) for _ in range(3000)]
+    drawn = [script.draw(model, 3) for _ in range(1500)]
     other_logs = script.log_probabilities(other, [ids for ids, _ in drawn])
     estimate = sum(a - b for (_, a), b in zip(drawn, other_logs, strict=True)) / len(drawn)
-    assert estimate == pytest.approx(exact, abs=4 * 0.6 / 3000**0.5 + 0.02)
+    assert estimate == pytest.approx(exact, abs=4 * 0.6 / 1500**0.5 + 0.02)
 
 
 def test_the_judge_is_naive_bayes(script, monkeypatch):
@@ -233,7 +244,7 @@ def test_the_bench_measures_what_its_columns_say(script, task, monkeypatch, caps
     monkeypatch.setattr(script, "SAMPLES", 200)
     monkeypatch.setattr(script, "MEASURED", 30)
     random.seed(1)
-    reference, policy = (script.Policy(len(task.symbols)) for _ in range(2))
+    reference, policy = (script.GPT(task) for _ in range(2))
     bench = script.Bench(reference, {}, task)
     names, _ = bench.policy("other", policy)
     bench.policy("itself", reference)
