@@ -4,13 +4,14 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from proof import seeds, versions
+from proof import seeds, versions, wasm
 from proof.table import Row, laid_out
 
 # A part yields a row for each kind of trial, and prints by itself what did not hold.
 PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "seeds": seeds.prove,
     "versions": versions.prove,
+    "wasm": wasm.prove,
 }
 
 
