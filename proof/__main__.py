@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from proof import seeds, versions, wasm
+from proof import seeds, surroundings, versions, wasm
 from proof.table import Row, laid_out
 
 # A part yields a row for each kind of trial, and prints by itself what did not hold.
@@ -12,6 +12,7 @@ PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "seeds": seeds.prove,
     "versions": versions.prove,
     "wasm": wasm.prove,
+    "surroundings": surroundings.prove,
 }
 
 
