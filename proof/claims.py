@@ -42,7 +42,10 @@ class Facts:
         experiment, pattern = self._declared(chapter, fact)
         if Run(self.root, chapter, experiment).label not in self._labels:
             raise NotRunError
-        return Transcript.load(chapter, experiment, self.root).fact(pattern)
+        try:
+            return Transcript.load(chapter, experiment, self.root).fact(pattern)
+        except BookError as error:
+            raise BookError(f"the fact '{name}': {error}") from error
 
     def _named(self, script: str) -> str:
         chapters = [chapter for chapter in self.headers if chapter.split("/")[1] == script]

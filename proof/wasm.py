@@ -58,8 +58,9 @@ def pyodide(folder: Path) -> Path:
 def _why(error: OSError | subprocess.CalledProcessError) -> str:
     if isinstance(error, OSError):
         return f"node does not run ({error})"
-    said = (line.removeprefix("npm error ") for line in error.stderr.splitlines())
-    return "npm could not install it: " + next((line for line in said if " " in line), "no reason")
+    said = [line.removeprefix("npm error ") for line in error.stderr.splitlines()]
+    sentence = next((line for line in said if len(line.split()) > 2), "it says no reason")
+    return f"npm could not install it: {sentence}"
 
 
 def _interpreter(folder: Path) -> Interpreter:

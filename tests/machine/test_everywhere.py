@@ -37,7 +37,7 @@ experiments:
 """
 TEXT = """
 Less than one {claim}`loss
-< 1`, and many {claim}`more > 1000 and own == 9`: {fact}`more / loss | .1f`.
+< 1`, and many {claim}`more > 999 and own == 9`: {fact}`more / loss | .1f`.
 """
 
 
@@ -292,7 +292,7 @@ export const loadPyodide = async () => ({
     [
         ("python.print('loss 0.5\\nsteps 3\\n'); return []", {}),
         ("python.print('loss 2\\n'); return []", {"claims": 1}),
-        ("python.print('lost\\n'); return []", {"claims": 1, "numbers": 2}),
+        ("python.print('lost\\n'); return []", {"claims": 1, "numbers": 1}),
         ("python.print('loss 0.5\\n'); return ['new']", {"runs": 1}),
         ("throw new Error(`${script} raised`)", {"runs": 1}),
     ],
