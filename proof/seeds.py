@@ -12,20 +12,21 @@ from pathlib import Path
 
 from proof.claims import Facts
 from proof.table import Row, columns
-from proof.trial import Trial
+from proof.trial import Trial, recorded
 from recorder.errors import BookError
 from recorder.layout import ROOT
-from recorder.plan import Run, all_runs
+from recorder.plan import Run
 
 BOOK, OTHERS = 1, (0, 2, 3)
 
 
 def prove(root: Path = ROOT) -> Iterator[Row]:
     """The rows of each seed; prints the table of spreads."""
-    facts = {BOOK: Facts(root, all_runs(root))}
+    book = recorded(root)
+    facts = {BOOK: Facts(root, book)}
     for seed in OTHERS:
         trial = Trial(root, "seeds", f"SEED = {seed}", f"seed-{seed}")
-        runs = [_seeded(run, seed) for run in all_runs(root)]
+        runs = [_seeded(run, seed) for run in book]
         yield from trial.rows(runs)
         facts[seed] = Facts(trial.root, runs)
     _print_spreads(dict(sorted(facts.items())))

@@ -20,10 +20,11 @@ from itertools import zip_longest
 from pathlib import Path
 
 from proof.table import Row
+from proof.trial import recorded
 from recorder import records
 from recorder.child import LIMITS
 from recorder.layout import ROOT
-from recorder.plan import Run, all_runs
+from recorder.plan import Run
 
 TOGETHER = "only several of these together"
 
@@ -64,7 +65,7 @@ PASSES = (
 
 def prove(root: Path = ROOT) -> Iterator[Row]:
     """A row for each surrounding: the scripts, and those that print other bytes because of it."""
-    runs = [run for run in all_runs(root) if run.experiment is None]
+    runs = [run for run in recorded(root) if run.experiment is None]
     if not all(_ours(run) for run in runs):
         note = "the book's runs are not this machine's; `make clean` forgets an edition"
         yield Row("surroundings", "all", 0, note=note)

@@ -13,7 +13,9 @@ from proof.table import Row
 from recorder import data, records
 from recorder.cache import Cache, user_folder
 from recorder.child import LIMITS, Limits
-from recorder.plan import Run
+from recorder.errors import BookError
+from recorder.layout import shown
+from recorder.plan import Run, all_runs
 from recorder.progress import Progress
 from recorder.records import Record
 from recorder.run import Recorder
@@ -21,11 +23,21 @@ from recorder.run import Recorder
 ROOMS = ("scripts", "book")
 
 
+def recorded(book: Path) -> list[Run]:
+    """Every run of the book at `book`. Raises BookError when one has not been made."""
+    runs = all_runs(book)
+    for run in runs:
+        if not run.transcript.exists():
+            raise BookError(f"{shown(run.transcript)} is missing; run `make runs`.")
+    return runs
+
+
 @dataclass(frozen=True)
 class Trial:
     """Changed runs of the book at `book`: the part, the words and the folder that name them.
 
-    Where it must `compare`, it also says how many runs print the book's very bytes.
+    Where it must `compare`, it also says how many runs print the book's very bytes. The changed
+    runs live in a root of their own, with the book's scripts and chapters, below build/proof.
     """
 
     book: Path
@@ -36,7 +48,7 @@ class Trial:
 
     @property
     def root(self) -> Path:
-        """Where the transcripts are made: a book with the same scripts and chapters."""
+        """Where the transcripts are made."""
         return self.book / "build" / "proof" / self.folder
 
     def rows(self, changed: Sequence[Run], limits: Limits = LIMITS) -> Iterator[Row]:

@@ -10,10 +10,9 @@ from os import environ
 from pathlib import Path
 
 from proof.table import Row
-from proof.trial import Trial
+from proof.trial import Trial, recorded
 from recorder.interpreter import Interpreter, native
 from recorder.layout import ROOT
-from recorder.plan import all_runs
 
 VERSIONS = ("3.10", "3.11", "3.12", "3.13")  # 3.14 is the part `wasm`
 ASK = "import platform as p, sys; print(p.python_implementation(), p.python_version())"
@@ -31,7 +30,7 @@ def prove(root: Path = ROOT) -> Iterator[Row]:
             yield Row("versions", f"CPython {version}", 0, note=note)
             continue
         trial = Trial(root, "versions", f"CPython {found.version}", f"python-{version}", True)
-        yield from trial.rows([replace(run, interpreter=found) for run in all_runs(root)])
+        yield from trial.rows([replace(run, interpreter=found) for run in recorded(root)])
 
 
 def interpreter(version: str) -> Interpreter | None:

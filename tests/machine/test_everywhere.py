@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import recorder
+from proof import __main__ as proof
 from proof import claims, seeds, surroundings, versions, wasm
 from proof.table import Row
 from recorder.interpreter import HERE
@@ -169,6 +170,15 @@ def test_a_failed_run_leaves_no_old_numbers(book: Workshop) -> None:
     assert rows["SEED = 2: runs"].failed == 2
     assert rows["SEED = 2: claims"].tried == 0
     assert rows["SEED = 2: claims"].note == "2 more need other runs"
+
+
+def test_without_the_books_own_runs_there_is_nothing_to_prove(
+    book: Workshop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book.path("one").unlink()
+    monkeypatch.setattr(proof, "PARTS", {"seeds": lambda: seeds.prove(book.root)})
+    assert proof.main([]) == 1
+    assert f"runs/{TIER}/one.txt is missing; run `make runs`.\n" in capsys.readouterr().err
 
 
 # --- Versions
