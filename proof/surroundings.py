@@ -52,14 +52,14 @@ class Surrounding:
 
 PASSES = (
     (
-        Surrounding("PYTHONHASHSEED=1", {"PYTHONHASHSEED": "1"}),
+        Surrounding("PYTHONHASHSEED=1, not 0", {"PYTHONHASHSEED": "1"}),
         Surrounding("python -O", options=("-O",)),
         Surrounding("LC_ALL=C", {"LC_ALL": "C"}),
         Surrounding("TZ=Pacific/Kiritimati", {"TZ": "Pacific/Kiritimati"}),
         Surrounding("read-only checkout", read_only=True),
-        Surrounding("path with spaces, accents", folder="Bücher für später/n\N{DEGREE SIGN} 1"),
+        Surrounding("path with spaces and accents", folder="Bücher für später/n\N{DEGREE SIGN} 1"),
     ),
-    (Surrounding("PYTHONHASHSEED=random", {"PYTHONHASHSEED": "random"}),),
+    (Surrounding("PYTHONHASHSEED=random, not 0", {"PYTHONHASHSEED": "random"}),),
 )
 
 

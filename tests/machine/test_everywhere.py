@@ -348,11 +348,11 @@ def test_a_true_run_in_webassembly(book: Workshop) -> None:
 
 # --- Surroundings
 BLAMED = {
-    "print(set('abcdefgh'))": {"PYTHONHASHSEED=1": 1, "PYTHONHASHSEED=random": 1},
+    "print(set('abcdefgh'))": {"PYTHONHASHSEED=1, not 0": 1, "PYTHONHASHSEED=random, not 0": 1},
     "print(__debug__)": {"python -O": 1},
     "print(__import__('os').environ.get('LC_ALL') == 'C')": {"LC_ALL=C": 1},
     "print(__import__('time').timezone)": {"TZ=Pacific/Kiritimati": 1},
-    "print(' ' in __file__)": {"path with spaces, accents": 1},
+    "print(' ' in __file__)": {"path with spaces and accents": 1},
     "import os; print(__debug__ or os.environ.get('LC_ALL') != 'C')": {surroundings.TOGETHER: 1},
 }
 
