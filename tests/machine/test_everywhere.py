@@ -1,5 +1,6 @@
 """The parts of `make prove` about the same numbers everywhere, on books of tiny scripts."""
 
+import json
 import os
 import stat
 import subprocess
@@ -287,7 +288,7 @@ def test_webassembly_that_is_not_here_is_said(
 
 
 FAKE = """
-export const loadPyodide = async () => ({
+export const loadPyodide = async () => globalThis.python = ({
   FS: { mkdirTree() {}, mount() {}, filesystems: {} },
   setStdout({ write }) { this.print = (text) => write(Buffer.from(text)); },
   setStderr() {},
@@ -316,8 +317,7 @@ def test_a_main_run_in_webassembly(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With a Pyodide that only pretends: the true one is not kept by the Python package index."""
-    fake = FAKE.replace("BODY", body).replace("async () => (", "async () => (globalThis.python = ")
-    (tmp_path / "pyodide.mjs").write_text(fake)
+    (tmp_path / "pyodide.mjs").write_text(FAKE.replace("BODY", body))
     (tmp_path / "pyodide-lock.json").write_text('{"info": {"python": "3.14.2"}}')
     (tmp_path / "package.json").write_text('{"version": "314.0.7"}')
     monkeypatch.setattr(wasm, "pyodide", lambda folder: tmp_path)
@@ -327,6 +327,19 @@ def test_a_main_run_in_webassembly(
     assert rows[0].note.startswith("1" if not found else "0")
     if "throw" in body:
         assert f"/scripts/{TIER}/one.py raised" in capsys.readouterr().out
+
+
+def test_a_killed_proof_leaves_no_run_in_webassembly(tmp_path: Path) -> None:
+    body = "python.print('begun'); while (true) {}"
+    (tmp_path / "pyodide.mjs").write_text(FAKE.replace("BODY", body))
+    (tmp_path / "one.py").touch()
+    job = json.dumps({"script": str(tmp_path / "one.py"), "set": {}, "report": 2})
+    command = [str(wasm.NODE), str(wasm.HERE / "run.mjs"), str(tmp_path), job]
+    program = f"import subprocess; subprocess.run({command}, start_new_session=True)"
+    proof = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
+    assert proof.stdout and proof.stdout.read(5) == b"begun"
+    proof.kill()
+    proof.communicate(timeout=60)  # until nobody holds the other end of the pipe
 
 
 def test_a_true_run_in_webassembly(book: Workshop) -> None:
