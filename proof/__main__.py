@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from proof import seeds, surroundings, versions, wasm
+from proof import reproducible, seeds, surroundings, versions, wasm
 from proof.table import Row, laid_out
 from recorder.errors import BookError
 
@@ -14,6 +14,7 @@ PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "versions": versions.prove,
     "wasm": wasm.prove,
     "surroundings": surroundings.prove,
+    "reproducible": reproducible.prove,
 }
 
 
