@@ -4,11 +4,16 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from proof import reproducible
+from proof import reproducible, seeds, surroundings, versions, wasm
 from proof.table import Row, laid_out
+from recorder.errors import BookError
 
 # A part yields a row for each kind of trial, and prints by itself what did not hold.
 PARTS: dict[str, Callable[[], Iterable[Row]]] = {
+    "seeds": seeds.prove,
+    "versions": versions.prove,
+    "wasm": wasm.prove,
+    "surroundings": surroundings.prove,
     "reproducible": reproducible.prove,
 }
 
@@ -21,10 +26,14 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := [part for part in chosen if part not in PARTS]:
         parser.error(f"there is no part {unknown[0]}; there are {', '.join(PARTS)}")
     rows = []
-    for part in chosen:
-        for row in PARTS[part]():
-            print(row, flush=True)
-            rows.append(row)
+    try:
+        for part in chosen:
+            for row in PARTS[part]():
+                print(row, flush=True)
+                rows.append(row)
+    except BookError as error:
+        print(error, file=sys.stderr)
+        return 1
     print()
     print(laid_out(rows))
     return 1 if any(row.failed for row in rows) else 0

@@ -1,6 +1,6 @@
 """The table that `make prove` and `make test` end with: what was tried, what did not hold."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 HEADINGS = ("part", "what", "tried", "failed", "note")
@@ -27,16 +27,17 @@ class Row:
 
 def laid_out(rows: Iterable[Row]) -> str:
     """The rows under their headings, in columns, numbers to the right."""
-    cells = [
-        HEADINGS,
-        *((row.part, row.what, f"{row.tried:,}", f"{row.failed:,}", row.note) for row in rows),
-    ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for line in cells:
-        part, what, tried, failed, note = (
-            f"{cell:>{width}}" if place in (2, 3) else f"{cell:{width}}"
+    lines = [(row.part, row.what, f"{row.tried:,}", f"{row.failed:,}", row.note) for row in rows]
+    return columns([HEADINGS, *lines], right={2, 3})
+
+
+def columns(lines: Sequence[Sequence[str]], right: Container[int]) -> str:
+    """Lines of equally many cells below each other; the columns in `right` end at the right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            f"{cell:>{width}}" if place in right else f"{cell:{width}}"
             for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        lines.append(f"{part}  {what}  {tried}  {failed}  {note}".rstrip())
-    return "\n".join(lines)
+        ).rstrip()
+        for line in lines
+    )

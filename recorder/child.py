@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from recorder import guard
 from recorder.data import FOLDER, SUMS
 from recorder.layout import shown
 from recorder.plan import Run
@@ -111,7 +110,7 @@ class Child:
         }
         try:
             return subprocess.Popen(
-                [*_PYTHON, guard.__file__, json.dumps(job)],
+                [*run.interpreter.command, json.dumps(job)],
                 cwd=here,
                 env=_environment(),
                 stdin=subprocess.DEVNULL,
@@ -142,10 +141,6 @@ class Child:
 
     def _read(self, name: str) -> bytes:
         return (self._folder / name).read_bytes()
-
-
-# Isolated as by -I, which would also ignore PYTHONHASHSEED; without site-packages, without .pyc.
-_PYTHON = [sys.executable, "-P", "-s", "-S", "-B", "-X", "utf8"]
 
 
 def _environment() -> dict[str, str]:

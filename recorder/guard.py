@@ -43,6 +43,8 @@ class Refused(BaseException):
 
 def main(job: dict[str, Any]) -> None:
     """Run job["script"]; the other keys are set where recorder.child starts this file."""
+    if sys.version_info < (3, 11):
+        del sys.path[0]  # the folder of this file, which -P leaves out from 3.11 on
     script, name = job["script"], job["name"]
     _thread.start_new_thread(_end_with_recorder, (job["alive"],))
     _limit(job["memory"], job["output"])

@@ -47,6 +47,15 @@ class Header:
     terms: tuple[str, ...] = ()
     headline: tuple[str, ...] = ()
 
+    @property
+    def all_facts(self) -> dict[str, tuple[str | None, str]]:
+        """Name -> (experiment, pattern) of every fact; the main run's experiment is None."""
+        found: dict[str, tuple[str | None, str]] = {}
+        found |= {name: (None, pattern) for name, pattern in self.facts.items()}
+        for experiment, body in self.experiments.items():
+            found |= {name: (experiment, pattern) for name, pattern in body.facts.items()}
+        return found
+
 
 def read(path: Path) -> Header:
     """The header of the chapter at `path`. Raises BookError naming the file and the remedy."""
@@ -211,7 +220,6 @@ def _refuse_shared_names(header: Header) -> None:
 
 def _refuse_unknown_headlines(header: Header) -> None:
     """Every headline is a fact of the main run or of an experiment."""
-    runs = [header.facts, *(body.facts for body in header.experiments.values())]
     for name in header.headline:
-        if not any(name in facts for facts in runs):
+        if name not in header.all_facts:
             raise ValueError(f"'headline' names '{name}', which is no fact of this header")

@@ -7,17 +7,22 @@ from typing import Any
 
 from recorder import header
 from recorder.errors import BookError
+from recorder.interpreter import HERE, Interpreter
 from recorder.layout import chapter_path, run_name, script_path, transcript_path
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the script `name`, tier/name, with new values for its constants in `set`."""
+    """One run of the script `name`, tier/name, with new values for its constants in `set`.
+
+    A folder `root` with the book's scripts and chapters gets the transcript, below build/.
+    """
 
     root: Path
     name: str
     experiment: str | None = None
     set: dict[str, Any] = field(default_factory=dict, hash=False)
+    interpreter: Interpreter = HERE
 
     @property
     def label(self) -> str:

@@ -34,9 +34,9 @@ def inputs(run: Run) -> Record:
         "script_sha256": sha256(run.script.read_bytes()),
         "set": run.set,
         "guard": guard.FORMAT,
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "platform": system(),
+        "python": run.interpreter.version,
+        "implementation": run.interpreter.implementation,
+        "platform": run.interpreter.system,
     }
 
 
@@ -118,16 +118,6 @@ def write_whole(path: Path, content: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-
-
-@cache
-def system() -> str:
-    """The operating system and the library that computes its exp and log.
-
-    On Linux such as "Linux x86_64 glibc 2.36"; the kernel's version changes no number.
-    """
-    library = platform.libc_ver() if platform.system() == "Linux" else platform.mac_ver()[:1]
-    return " ".join(part for part in (platform.system(), platform.machine(), *library) if part)
 
 
 @cache

@@ -40,13 +40,17 @@ class Recorder:
             wanted = chosen(book, names)
             sums = data.verified(self.root)
             _remove_orphans(self.root, book)
-            stale = [run for run in wanted if not records.is_fresh(run, sums)]
-            todo = [run for run in stale if not self._take(run, sums)]
-            self.progress.say(
-                f"Runs: {len(wanted) - len(stale)} fresh, {len(stale) - len(todo)} from the cache, "
-                f"{len(todo)} to do."
-            )
-            return self._run_all(todo, sums)
+            return self.make(wanted, sums)
+
+    def make(self, wanted: Sequence[Run], sums: dict[str, str]) -> list[Failure]:
+        """Make the stale ones of these transcripts; returns the runs that failed."""
+        stale = [run for run in wanted if not records.is_fresh(run, sums)]
+        todo = [run for run in stale if not self._take(run, sums)]
+        self.progress.say(
+            f"Runs: {len(wanted) - len(stale)} fresh, {len(stale) - len(todo)} from the cache, "
+            f"{len(todo)} to do."
+        )
+        return self._run_all(todo, sums)
 
     def take_in(self, archive: Path) -> None:
         """Have an edition's runs in the place of our own. Raises BookError if they do not fit."""

@@ -56,6 +56,32 @@ def names(tree: ast.expr) -> list[str]:
     return found.names
 
 
+def shown(text: str, printed: Callable[[str], str]) -> str:
+    """What the role {fact}`text` shows; `printed` gives the value of a fact by its name."""
+    expression, bar, form = text.rpartition("|")
+    if not bar:
+        return _as_printed(text, printed)
+    tree = parse(expression)
+    value = number(tree, {name: printed(name) for name in names(tree)})
+    try:
+        return format(value, form.strip())
+    except ValueError as error:
+        raise BookError(
+            f"'{form.strip()}' in {{fact}}`{text}` formats no number; write .1f or ,.0f"
+        ) from error
+
+
+def checked(text: str, printed: Callable[[str], str]) -> str:
+    """The role {claim}`text` with its numbers; raises BookError when it is false."""
+    tree = parse(text)
+    facts = {name: printed(name) for name in names(tree)}
+    true = holds(tree, facts)
+    numbers = with_numbers(tree, facts)
+    if not true:
+        raise BookError(f"the claim {text} is false: {numbers}")
+    return numbers
+
+
 def number(tree: ast.expr, printed: Mapping[str, str]) -> Decimal:
     """The value of an arithmetic expression over printed numbers."""
     match tree:
@@ -94,6 +120,14 @@ def holds(tree: ast.expr, printed: Mapping[str, str]) -> bool:
 def with_numbers(tree: ast.expr, printed: Mapping[str, str]) -> str:
     """An expression with its facts replaced by the numbers as printed."""
     return ast.unparse(_Replace(printed).visit(tree))
+
+
+def _as_printed(text: str, printed: Callable[[str], str]) -> str:
+    if names(parse(text)) != [text.strip()]:
+        raise BookError(
+            f"{{fact}}`{text}` computes a number; say how to print it, as in {{fact}}`{text} | .1f`"
+        )
+    return printed(text.strip())
 
 
 class _Names(ast.NodeVisitor):

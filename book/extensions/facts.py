@@ -6,6 +6,8 @@
 A fact is printed as the run printed it. A claim is checked, and prints a mark when it is true.
 """
 
+from functools import partial
+
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -16,7 +18,6 @@ from sphinx.writers.latex import LaTeXTranslator
 
 from book.extensions import arithmetic, house
 from recorder.errors import BookError
-from recorder.header import Header
 
 
 class claim_mark(nodes.Inline, nodes.Element):  # noqa: N801
@@ -27,7 +28,11 @@ def printed(env: BuildEnvironment, name: str) -> str:
     """The value of the fact `name`, or `chapter:name`, as printed."""
     script, _, fact = name.rpartition(":")
     chapter = house.named(env, script)
-    experiment, pattern = _declared(house.header_of(env, chapter), chapter, fact)
+    facts = house.header_of(env, chapter).all_facts
+    if fact not in facts:
+        close = house.nearest(fact, list(facts))
+        raise BookError(f"the header of book/{chapter}.md has no fact '{fact}'{close}")
+    experiment, pattern = facts[fact]
     transcript = house.transcript_of(env, chapter, experiment)
     try:
         return transcript.fact(pattern)
@@ -35,57 +40,17 @@ def printed(env: BuildEnvironment, name: str) -> str:
         raise BookError(f"the fact '{fact}' of book/{chapter}.md: {error}") from error
 
 
-def _declared(header: Header, chapter: str, fact: str) -> tuple[str | None, str]:
-    """The experiment of a fact, None for the main run, and its pattern."""
-    if fact in header.facts:
-        return None, header.facts[fact]
-    for name, experiment in header.experiments.items():
-        if fact in experiment.facts:
-            return name, experiment.facts[fact]
-    raise BookError(
-        f"the header of book/{chapter}.md has no fact '{fact}'{house.nearest(fact, _names(header))}"
-    )
-
-
-def _names(header: Header) -> list[str]:
-    runs = [header.facts, *(experiment.facts for experiment in header.experiments.values())]
-    return [fact for facts in runs for fact in facts]
-
-
 class Fact(SphinxRole):
     """A fact as printed, or arithmetic on facts in a given format."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         try:
-            value = self.value()
+            value = arithmetic.shown(self.text, partial(printed, self.env))
         except BookError as error:
             house.warn(error, self.get_location())
             value = "?"
         # "As printed" forbids curly quotes and dashes in place of what the run wrote.
         return [nodes.inline("", value, classes=["fact"], support_smartquotes=False)], []
-
-    def value(self) -> str:
-        expression, bar, form = self.text.rpartition("|")
-        if not bar:
-            return self.as_printed()
-        tree = arithmetic.parse(expression)
-        facts = {name: printed(self.env, name) for name in arithmetic.names(tree)}
-        number = arithmetic.number(tree, facts)
-        try:
-            return format(number, form.strip())
-        except ValueError as error:
-            raise BookError(
-                f"'{form.strip()}' in {{fact}}`{self.text}` formats no number; write .1f or ,.0f"
-            ) from error
-
-    def as_printed(self) -> str:
-        tree = arithmetic.parse(self.text)
-        if arithmetic.names(tree) != [self.text.strip()]:
-            raise BookError(
-                f"{{fact}}`{self.text}` computes a number; say how to print it, as in "
-                f"{{fact}}`{self.text} | .1f`"
-            )
-        return printed(self.env, self.text.strip())
 
 
 class Claim(SphinxRole):
@@ -93,12 +58,7 @@ class Claim(SphinxRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         try:
-            tree = arithmetic.parse(self.text)
-            facts = {name: printed(self.env, name) for name in arithmetic.names(tree)}
-            true = arithmetic.holds(tree, facts)
-            numbers = arithmetic.with_numbers(tree, facts)
-            if not true:
-                raise BookError(f"the claim {self.text} is false: {numbers}")
+            numbers = arithmetic.checked(self.text, partial(printed, self.env))
         except BookError as error:
             house.warn(error, self.get_location())
             return [], []
@@ -128,7 +88,7 @@ def check_facts(app: Sphinx, document: nodes.document) -> None:
     except BookError as error:
         house.warn(error, chapter)
         return
-    for fact in _names(header):
+    for fact in header.all_facts:
         try:
             printed(app.env, f"{chapter}:{fact}")
         except BookError as error:

@@ -1,0 +1,51 @@
+"""What runs a script: the Python that runs the recorder, or another."""
+
+import platform
+import sys
+from dataclasses import dataclass
+
+from recorder import guard
+
+# Isolated as by -I, which would also ignore PYTHONHASHSEED; without site-packages, without .pyc.
+OPTIONS = ("-s", "-S", "-B", "-X", "utf8")
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A command that runs the job that is given to it as JSON, and what it is.
+
+    `system` names whatever computes its exp and log.
+    """
+
+    command: tuple[str, ...]
+    version: str
+    implementation: str
+    system: str
+
+
+def native(executable: str, version: str) -> Interpreter:
+    """A CPython of this machine, such as "/usr/bin/python3.12" and "3.12.1"."""
+    return Interpreter(_guarded(executable, version), version, "CPython", _system())
+
+
+def _guarded(executable: str, version: str) -> tuple[str, ...]:
+    """The command that runs the guard; -P came with 3.11, before that the guard sees to it."""
+    safe_path = () if version.startswith("3.10.") else ("-P",)
+    return (executable, *safe_path, *OPTIONS, guard.__file__)
+
+
+def _system() -> str:
+    """The operating system and the library that computes exp and log.
+
+    On Linux such as "Linux x86_64 glibc 2.36"; the kernel's version changes no number.
+    """
+    library = platform.libc_ver() if platform.system() == "Linux" else platform.mac_ver()[:1]
+    return " ".join(part for part in (platform.system(), platform.machine(), *library) if part)
+
+
+HERE = Interpreter(
+    _guarded(sys.executable, platform.python_version()),
+    platform.python_version(),
+    platform.python_implementation(),
+    _system(),
+)
