@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder import data, editions, records
+from recorder import data, editions, records, wall
 from recorder.cache import Cache
 from recorder.child import LIMITS, Child, Limits, Outcome
 from recorder.failure import Failure, why_failed
@@ -42,9 +42,10 @@ class Recorder:
             _remove_orphans(self.root, book)
             stale = [run for run in wanted if not records.is_fresh(run, sums)]
             todo = [run for run in stale if not self._take(run, sums)]
+            guarded = f", guarded by {wall.strongest()}" if todo else ""
             self.progress.say(
                 f"Runs: {len(wanted) - len(stale)} fresh, {len(stale) - len(todo)} from the cache, "
-                f"{len(todo)} to do."
+                f"{len(todo)} to do{guarded}."
             )
             return self._run_all(todo, sums)
 

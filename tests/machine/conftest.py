@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from recorder import wall
 from tests.machine.workshop import Workshop
 
 
@@ -23,3 +24,14 @@ def recorded(workshop: Workshop) -> Workshop:
     assert workshop.record() == []
     assert sorted(workshop.ran()) == ["one", "one--more"]
     return workshop
+
+
+@pytest.fixture(params=["bubblewrap", wall.HOOK])
+def walled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> wall.Wall:
+    """Have this test's scripts behind bubblewrap, then behind the guard's audit hook alone."""
+    if request.param == wall.HOOK:
+        weakest = wall.Wall(None, wall.HOOK, "as the test wants")
+        monkeypatch.setattr(wall, "strongest", lambda: weakest)
+    elif wall.strongest().program is None:
+        pytest.skip(wall.strongest().lack)
+    return wall.strongest()

@@ -18,7 +18,7 @@ WAITS = """
 import time
 from pathlib import Path
 print("begun")
-while not Path(__file__).with_name("go").exists():
+while not (Path(__file__).parent.parent / "data" / "go").exists():
     time.sleep(0.01)
 """
 
@@ -82,6 +82,7 @@ def lines(process: "subprocess.Popen[str]", count: int) -> list[str]:
 
 def test_ctrl_c_keeps_what_has_finished(workshop: Workshop) -> None:
     workshop.script("fast", "print(1)")
+    workshop.data()
     workshop.script("slow", WAITS)
     process = workshop.start()
     wait_until(lambda: workshop.path("fast", ".json").exists())
@@ -89,7 +90,7 @@ def test_ctrl_c_keeps_what_has_finished(workshop: Workshop) -> None:
     _, errors = process.communicate()
     assert process.returncode == 130
     assert errors == "Interrupted; what had finished is kept.\n"
-    workshop.write(f"scripts/{TIER}/go", "")
+    workshop.write("scripts/data/go", "")
     assert workshop.record(fresh=True) == []
     assert workshop.ran() == ["slow"]
 
@@ -111,6 +112,7 @@ def command(process: Path) -> str:
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_ended_recorder_leaves_no_process_and_no_half_run(workshop, number) -> None:
+    workshop.data()
     workshop.script("slow", WAITS)
     process = workshop.start()
     wait_until(lambda: running(workshop))
@@ -118,12 +120,13 @@ def test_an_ended_recorder_leaves_no_process_and_no_half_run(workshop, number) -
     process.communicate()
     wait_until(lambda: not running(workshop))
     assert not workshop.path("slow").exists()
-    workshop.write(f"scripts/{TIER}/go", "")
+    workshop.write("scripts/data/go", "")
     assert workshop.record(fresh=True) == []
     assert workshop.text("slow") == "begun\n"
 
 
 def test_a_closed_child_is_no_more(workshop: Workshop) -> None:
+    workshop.data()
     workshop.script("slow", WAITS)
     child = Child(Run(workshop.root, f"{TIER}/slow"), LIMITS)
     child.close()
@@ -154,12 +157,13 @@ def test_killed_between_transcript_and_record(recorded: Workshop, monkeypatch) -
 
 
 def test_two_recorders_at_once_run_nothing_twice(workshop: Workshop) -> None:
+    workshop.data()
     workshop.script("slow", WAITS)
     first = workshop.start(FRESH="1")
     assert lines(first, 2)[1] == f"{TIER}/slow: runs, for the first time\n"
     second = workshop.start(FRESH="1")
     assert lines(second, 1) == ["Another recorder works on this book; waiting for it to end.\n"]
-    workshop.write(f"scripts/{TIER}/go", "")
+    workshop.write("scripts/data/go", "")
     first.communicate()
     said, errors = second.communicate()
     assert (first.returncode, second.returncode, errors) == (0, 0, "")

@@ -8,6 +8,8 @@ import pytest
 from recorder import guard
 from recorder.child import Limits
 
+pytestmark = pytest.mark.usefixtures("walled")
+
 ONLY = ", but a script may only read scripts/data and print."
 
 
