@@ -34,10 +34,9 @@ PROCESSES = {
     *("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"),
     *("pty.spawn", "subprocess.Popen"),
 }
-BOUNDS = {
-    *("code.__new__", "cpython.PyInterpreterState_New"),
-    *("gc.get_objects", "gc.get_referents", "gc.get_referrers"),
-    *("fcntl.fcntl", "fcntl.ioctl", "os.chdir", "os.killpg", "resource.prlimit"),
+BOUNDS = {  # another interpreter, for one, would be without this one's hooks
+    *("cpython.PyInterpreterState_New", "fcntl.fcntl", "fcntl.ioctl", "gc.get_objects"),
+    *("gc.get_referents", "gc.get_referrers", "os.chdir", "os.killpg", "resource.prlimit"),
     *("resource.setrlimit", "sys._current_frames", "sys.addaudithook"),
 }
 # What no audit event tells of: functions of C modules, and what they do.

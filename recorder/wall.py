@@ -1,4 +1,4 @@
-"""What stands around a running script: bubblewrap's namespaces where they work, else the guard alone.
+"""What stands around a running script: bubblewrap's namespaces, or else the guard alone.
 
 Behind bubblewrap there is no network, no other process, no home, and no file but those of Python,
 the script and its data, all read-only, and two empty folders, which go with the run. The guard
@@ -73,7 +73,9 @@ def strongest() -> Wall:
         return Wall(None, HOOK, "bubblewrap is not installed")
     with tempfile.TemporaryDirectory(prefix="no-magic-") as folder:
         trial = Wall(program, "").around([*PYTHON, "-c", TRIAL], [], Path(folder))
-        done = subprocess.run(trial, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        done = subprocess.run(
+            trial, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
+        )
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["it says nothing"]
         return Wall(None, HOOK, f"bubblewrap does not work here: {said[-1]}")

@@ -26,12 +26,25 @@ def recorded(workshop: Workshop) -> Workshop:
     return workshop
 
 
-@pytest.fixture(params=["bubblewrap", wall.HOOK])
-def walled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> wall.Wall:
-    """Have this test's scripts behind bubblewrap, then behind the guard's audit hook alone."""
-    if request.param == wall.HOOK:
-        weakest = wall.Wall(None, wall.HOOK, "as the test wants")
-        monkeypatch.setattr(wall, "strongest", lambda: weakest)
-    elif wall.strongest().program is None:
-        pytest.skip(wall.strongest().lack)
-    return wall.strongest()
+@pytest.fixture
+def behind_hook(monkeypatch: pytest.MonkeyPatch) -> wall.Wall:
+    """Have this test's scripts behind the guard's audit hook alone."""
+    weakest = wall.Wall(None, wall.HOOK, "as the test wants")
+    monkeypatch.setattr(wall, "strongest", lambda: weakest)
+    return weakest
+
+
+@pytest.fixture
+def behind_bubblewrap() -> wall.Wall:
+    """Have this test's scripts behind bubblewrap, where it works."""
+    strongest = wall.strongest()
+    if strongest.program is None:
+        pytest.skip(strongest.lack)
+    return strongest
+
+
+@pytest.fixture(params=["behind_bubblewrap", "behind_hook"])
+def walled(request: pytest.FixtureRequest) -> wall.Wall:
+    """Run this test behind both walls, one after the other."""
+    strength: wall.Wall = request.getfixturevalue(request.param)
+    return strength

@@ -10,7 +10,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import zipfile
 from collections.abc import Iterator
@@ -25,9 +24,13 @@ from recorder.failure import why_failed
 from recorder.plan import Run
 from tests.machine.workshop import TIER, Workshop, wait_until
 
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc"
+)
+
 SECRET = "a word that nobody may read"
 
-# How a hostile script disables the hook, and gets back what the guard covered. Bubblewrap must hold.
+# How a hostile script disables the hook, and gets back what the guard covered.
 HOOK_OFF = """
 import sys
 guard = sys._getframe(1).f_globals
@@ -38,11 +41,6 @@ for name in guard["UNHEARD"]:
 import posix, os, _signal, signal
 os.mkfifo, os.mknod = posix.mkfifo, posix.mknod
 signal.pidfd_send_signal = _signal.pidfd_send_signal
-"""
-
-REPORT = """
-import os, stat
-fds = [fd for fd in range(3, 20) if os.path.exists(f"/dev/fd/{fd}") or is_open(fd)]
 """
 
 WRITES = {
@@ -129,7 +127,7 @@ for _ in range(1000):
     print(open("link").read())
 """,
     "up from the data": "print(open(DATA + '/../../../outside/hidden').read())",
-    "up from the library": "import os; print(open(os.path.dirname(os.__file__) + '/..' * 20 + HIDDEN).read())",
+    "up from the library": "import os; print(open(os.__file__ + '/..' * 20 + HIDDEN).read())",
     "the users": "print(open('/etc/passwd').read() and LEAK)",
     "pwd": "import pwd; print([user for user in pwd.getpwall() if user.pw_uid] and LEAK)",
     "grp": "import grp; print(grp.getgrall() and LEAK)",
@@ -146,7 +144,7 @@ for _ in range(1000):
     "other scripts": "print(open(__file__.replace('bad', 'other')).read())",
     "a folder": "import os; print(os.listdir(OUTSIDE))",
     "a walk": "import os; print(list(os.walk(OUTSIDE)))",
-    "a zip file": "import zipimport; print(zipimport.zipimporter(OUTSIDE + '/z.zip').get_data('hidden'))",
+    "a zip file": "import zipimport as z; z.zipimporter(OUTSIDE + '/z.zip').load_module('evil')",
     "site": "import site; site.addsitedir(OUTSIDE)",
     "sys.path": "import sys; sys.path.insert(0, OUTSIDE); import evil",
     "runpy": "import runpy; runpy.run_path(OUTSIDE + '/evil.py')",
@@ -209,7 +207,8 @@ import _posixsubprocess
     "exec": "import os; os.execv('/bin/sh', ['sh', '-c', 'echo x >' + CANARY])",
     "multiprocessing": """
 import multiprocessing, time
-multiprocessing.get_context("fork").Process(target=time.sleep, args=(987654,)).start()
+fork = multiprocessing.get_context("fork")
+fork.Process(target=time.sleep, args=(987654,), daemon=True).start()
 """,
     "pty": "import pty; pty.spawn(['sleep', '987654'])",
     "kill": "import os; os.kill(VICTIM, 9)",
@@ -246,8 +245,76 @@ open(DATA + "/names", "w").write("bob")
     "unshare": "import ctypes; ctypes.CDLL(None).unshare(0x20000); open(CANARY, 'w').write('x')",
 }
 
-KINDS = {"writing": WRITES, "reading": READS, "network": NETWORK, "processes": PROCESSES, "code": CODE}
+KINDS = {
+    "writing": WRITES,
+    "reading": READS,
+    "network": NETWORK,
+    "processes": PROCESSES,
+    "code": CODE,
+}
 ATTEMPTS = [(kind, name, act) for kind, acts in KINDS.items() for name, act in acts.items()]
+
+# What a script may do, since it comes to nothing.
+HARMLESS = {
+    ("reading", "the environment"),
+    ("reading", "the environment of C"),
+    ("reading", "standard input"),
+    ("reading", "in the end"),
+}
+
+# Tricks upon the guard itself, after each of which the script reads what it may not; with the hook
+# on, behind both walls. None of these runs may be kept.
+READ = """
+try:
+    print(open(HIDDEN).read())
+except BaseException:
+    print("as if nothing had happened")
+"""
+JOB = """
+import json, os, sys
+job = json.loads(sys.orig_argv[-1])
+report, alive = job["report"], job["alive"]
+"""
+TRICKS = {
+    "another hook": "import sys; sys.addaudithook(lambda *_: None)",
+    "find the hook": "import gc; print([x for x in gc.get_objects() if callable(x)])",
+    "a larger bound": "import resource as r; r.setrlimit(r.RLIMIT_FSIZE, (2**40, 2**40))",
+    "empty the report": READ + JOB + "os.ftruncate(report, 0)",
+    "write over the report": READ
+    + JOB
+    + "os.lseek(report, 0, 0), os.write(report, b'{}' + b' ' * 500)",
+    "pwrite over the report": READ + JOB + "os.pwrite(report, b' ' * 500, 0)",
+    "close the report": JOB + "os.close(report)",
+    "another file as the report": JOB + "os.dup2(2, report)",
+    "nonsense in the report": JOB + "os.write(report, b'{')",
+    "deep nonsense in the report": JOB + "os.write(report, b'[' * 99999)",
+    "no mapping in the report": JOB + "os.write(report, b'[1]\\n')",
+    "an unknown word in the report": JOB + "os.write(report, b'{\"x\": 1}\\n')",
+    "another type in the report": JOB + 'os.write(report, b\'{"line": "1"}\\n\')',
+    "a data file that is none": JOB + 'os.write(report, b\'{"opened": "../../x"}\\n\')',
+    "a line that is none": JOB + "os.write(report, b'{\"line\": -5}\\n')",
+    "a report of megabytes": JOB + "os.write(report, b'{}\\n' * 10**6)",
+    "words for the terminal": JOB + 'os.write(report, b\'{"refused": "\\\\u001b[2J"}\\n\')',
+    "errors for the terminal": "import sys; sys.exit('\\x1b[2J\\x07')",
+    "signs for the terminal": "print('\\x1b[2J')",
+    "a hook that is late": """
+import atexit
+atexit.register(lambda: print(open(HIDDEN).read()))
+raise SystemExit
+""",
+}
+
+# What no hook can stop, since it lives with the script: only bubblewrap does.
+HOSTILE = {
+    "the guard's own words": HOOK_OFF,
+    "another realpath": "import os; os.path.realpath = lambda path: DATA + '/names'",
+    "another root": """
+import sys
+frame = sys._getframe(1)
+tell = frame.f_locals["tell"]
+frame.f_globals["_inside"] = lambda *_: True
+""",
+}
 
 
 class Prison:
@@ -264,7 +331,7 @@ class Prison:
         (self.outside / "evil.py").write_text(f"print({SECRET!r})")
         (self.outside / "evil.pth").write_text(f"import sys; print({SECRET!r})\n")
         with zipfile.ZipFile(self.outside / "z.zip", "w") as file:
-            file.writestr("hidden", SECRET)
+            file.writestr("evil.py", f"print({SECRET!r})")
         import _heapq
 
         if hasattr(_heapq, "__file__"):
@@ -273,7 +340,7 @@ class Prison:
         self.victim = subprocess.Popen(["sleep", "500"], start_new_session=True)
         stack.callback(self.victim.communicate)
         stack.callback(self.victim.kill)
-        self.sockets = [socket.socket() for _ in range(1)]
+        self.sockets = [socket.socket()]
         self.sockets[0].bind(("127.0.0.1", 0))
         port = self.sockets[0].getsockname()[1]
         self.packets = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -298,11 +365,12 @@ class Prison:
             "LEAK": SECRET,
         }
 
-    def run(self, act: str, limits: Limits = Limits(seconds=20)) -> tuple[Outcome, str]:
+    def run(self, act: str) -> tuple[Outcome, str]:
         """Run a script to its end; its outcome, and why it is not kept ("" if it is)."""
         given = "".join(f"{name} = {value!r}\n" for name, value in self.names.items())
         self.workshop.script("bad", given + act)
         before = self.state()
+        limits = Limits(seconds=20)
         run = Run(self.workshop.root, f"{TIER}/bad")
         child = Child(run, limits)
         try:
@@ -359,11 +427,37 @@ def prison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prison]:
         yield Prison(tmp_path, stack)
 
 
-@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc")
-@pytest.mark.parametrize(("kind", "name", "act"), ATTEMPTS, ids=[f"{a}-{b}" for a, b, _ in ATTEMPTS])
+@pytest.mark.parametrize(
+    ("kind", "name", "act"), ATTEMPTS, ids=[f"{a}-{b}" for a, b, _ in ATTEMPTS]
+)
 def test_nobody_gets_out(
     prison: Prison, walled: wall.Wall, tried, kind: str, name: str, act: str
 ) -> None:
-    tried("break-outs", walled.name.split()[0], 1)
-    outcome, why = prison.run(act if walled.program is None else HOOK_OFF + act)
-    print(outcome, why)
+    hook = walled.program is None
+    tried("break-outs", wall.HOOK if hook else "bubblewrap, hook off", 1)
+    _, why = prison.run(act if hook else HOOK_OFF + act)
+    assert why or not hook or (kind, name) in HARMLESS
+
+
+@pytest.mark.parametrize("act", TRICKS.values(), ids=TRICKS)
+def test_nobody_fools_the_guard(prison: Prison, walled: wall.Wall, tried, act: str) -> None:
+    tried("break-outs", "the guard's report", 1)
+    _, why = prison.run(act + READ)
+    assert why and why.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("act", HOSTILE.values(), ids=HOSTILE)
+def test_what_no_hook_can_stop_bubblewrap_stops(
+    prison: Prison, behind_bubblewrap: wall.Wall, tried, act: str
+) -> None:
+    tried("break-outs", "bubblewrap, hook off", 1)
+    prison.run(act + READ)
+
+
+def test_the_hook_alone_is_no_prison(
+    prison: Prison, behind_hook: wall.Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As SECURITY.md says; and HOOK_OFF above does what the tests of bubblewrap take it to do."""
+    monkeypatch.setattr(Prison, "state", lambda _: None)
+    prison.run(HOOK_OFF + WRITES["open"])
+    assert (prison.outside / "canary").read_text() == "x"
