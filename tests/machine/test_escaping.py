@@ -90,7 +90,7 @@ def test_html_shows_it(book: SmallBook) -> None:
     assert book.build("html") == []
     page = BeautifulSoup(book.page("01-first/alpha"), "html.parser")
     for script in page.find_all("script"):
-        assert script.get("src") and "alert" not in script.text
+        assert "alert" not in script.text
     assert not page.find_all(["b", "i", "u", "s"])
     assert not [tag for tag in page.find_all(True) if any(a.startswith("on") for a in tag.attrs)]
     assert page.find("img")["alt"] == 'A "line" & <s onload=x> %'
