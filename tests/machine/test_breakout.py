@@ -22,7 +22,7 @@ from recorder import data, wall
 from recorder.child import Child, Limits, Outcome
 from recorder.failure import why_failed
 from recorder.plan import Run
-from tests.machine.workshop import TIER, Workshop, wait_until
+from tests.machine.workshop import TIER, Workshop, left_behind, wait_until
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc"
@@ -383,7 +383,7 @@ class Prison:
         assert SECRET not in json.dumps(outcome.news)
         self.nobody_was_called()
         assert self.victim.poll() is None
-        wait_until(lambda: not left_behind(str(run.script)))
+        wait_until(lambda: not left_behind(str(run.script)) and not left_behind("987654"))
         return outcome, str(why_failed(run, outcome, limits, data.verified(run.root)) or "")
 
     def state(self) -> list[tuple[str, int, int, bytes]]:
@@ -404,19 +404,6 @@ class Prison:
                 server.accept()
         with pytest.raises(BlockingIOError):
             self.packets.recv(9)
-
-
-def left_behind(script: str) -> list[str]:
-    """The command lines of processes that a script left."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = process.read_text()
-        except OSError:  # it has just ended
-            continue
-        if script in command or "987654" in command:
-            found.append(command)
-    return found
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from recorder.child import LIMITS, Child
 from recorder.errors import BookError
 from recorder.plan import Run
 from recorder.transcript import Transcript
-from tests.machine.workshop import READS, TIER, Workshop, wait_until
+from tests.machine.workshop import READS, TIER, Workshop, left_behind, wait_until
 
 WAITS = """
 import time
@@ -97,16 +97,7 @@ def test_ctrl_c_keeps_what_has_finished(workshop: Workshop) -> None:
 
 def running(workshop: Workshop) -> bool:
     """Whether the script `slow` runs in some process."""
-    script = str(workshop.root / "scripts" / TIER / "slow.py")
-    return any(script in command(process) for process in Path("/proc").glob("[0-9]*"))
-
-
-def command(process: Path) -> str:
-    """The command line of a process, empty when it has just ended."""
-    try:
-        return (process / "cmdline").read_text()
-    except OSError:
-        return ""
+    return bool(left_behind(str(workshop.root / "scripts" / TIER / "slow.py")))
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc")
