@@ -100,8 +100,8 @@ class Child:
             stack.enter_context((self._folder / name).open("ab"))  # what was written stays
             for name in ("printed", "errors", "report")
         )
-        alive, self._guard = os.pipe()
-        stack.callback(os.close, self._guard)
+        alive, self._to_guard = os.pipe()
+        stack.callback(os.close, self._to_guard)
         job = {
             "script": str(run.script),
             "name": shown(run.script),
@@ -137,7 +137,7 @@ class Child:
         elif over > 0 and not self._late:
             self._late = True
             with suppress(BrokenPipeError):
-                os.write(self._guard, b"late")
+                os.write(self._to_guard, b"late")
 
     def _kill(self) -> None:
         if self._process.returncode is None:

@@ -3,7 +3,7 @@
 The script runs as __main__ from its true path, with new values for some of its constants, and
 may do no more than read scripts/data and print. An audit hook refuses the rest, and tells the
 recorder beside the script's back, so that no `except` in the script can hide it. This keeps
-honest scripts honest; it is no prison for hostile ones.
+honest scripts honest; it is no prison for hostile ones, which takes bubblewrap (recorder/wall.py).
 
 This file stands alone: the script's interpreter has nothing but the standard library.
 """

@@ -40,8 +40,8 @@ class Wall:
         """`command` behind this wall: it may read `files`, and write into `folder`."""
         if self.program is None:
             return list(command)
-        libraries = os.environ.get("LD_LIBRARY_PATH", "").split(":")
-        shown = [sys.base_prefix, sys.prefix, *LIBRARIES, *filter(None, libraries), LOADER]
+        named = filter(os.path.isabs, os.environ.get("LD_LIBRARY_PATH", "").split(":"))
+        shown = [sys.base_prefix, sys.prefix, *LIBRARIES, *named, LOADER]
         options = ["--unshare-all", "--hostname", "no-magic", "--cap-drop", "ALL"]
         options += ["--die-with-parent", "--as-pid-1", "--tmpfs", "/tmp"]
         for path in [*dict.fromkeys(shown), *map(str, files)]:
