@@ -245,8 +245,9 @@ def _stand_by() -> None:
 
 def _heed(alive: int) -> None:
     """Wait for the recorder's word that time is up, and for its end: it leaves no orphans."""
-    while os.read(alive, 9):
-        os.kill(os.getpid(), signal.SIGTERM)
+    with suppress(OSError):  # the script closed it
+        while os.read(alive, 9):
+            os.kill(os.getpid(), signal.SIGTERM)
     os._exit(1)
 
 
