@@ -4,12 +4,13 @@ PYTHON ?= python3
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book runs figures html pdf epub dist check test prove bench lock readmes clean setup setup-test
+.PHONY: help book runs figures html pdf epub dist check test prove audit bench lock readmes clean setup setup-test
 
 help:  ## name every target
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 book: setup  ## everything: run the scripts, draw the figures, make HTML, PDF and EPUB
+	@$(RUN) -m book.bubblewrap
 	@$(RUN) -m book.texlive
 	@$(MAKE) --no-print-directory pdf  # first: the web pages cite its page numbers
 	@$(MAKE) --no-print-directory html
@@ -54,6 +55,9 @@ test: check book  ## everything: check, the book, every test
 prove: setup-test book  ## the same numbers everywhere, nothing lost, nobody let in: half an hour
 	@$(RUN) -m proof
 
+audit: setup-test  ## are all packages locked, the installed ones those, and free of known faults?
+	@$(RUN) -m book.audit
+
 bench: book  ## print what scripts and builds cost in user seconds, and how that grows
 	@$(RUN) -m bench
 
@@ -62,6 +66,8 @@ lock:  ## write the lock files from pyproject.toml (needs uv)
 	    --no-emit-index-url pyproject.toml -o requirements.lock
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --extra test pyproject.toml -c requirements.lock -o requirements-test.lock
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url --group audit -o requirements-audit.lock
 
 readmes: runs  ## write scripts/*/README.md from the chapters' headers and the runs
 	@$(RUN) -m book.readmes

@@ -5,11 +5,10 @@ descendants, it is installed; elsewhere the command that installs it is printed.
 """
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
-from book.texlive import privilege
+from book import debian
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 MAC = [f"/Applications/{name}.app/Contents/MacOS/{name}" for name in ("Chromium", "Google Chrome")]
@@ -31,14 +30,8 @@ def find() -> str | None:
 
 
 def main() -> None:
-    before = privilege()
-    if find() or not shutil.which("apt-get") or before is None:
-        sys.exit(None if find() else MISSING)
-    print("Installing chromium (90 MB to fetch, 330 on disk)", flush=True)
-    apt = [*before, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
-    apt += ["-o", "Dpkg::Use-Pty=0"]
-    subprocess.run([*apt, "update"])
-    subprocess.run([*apt, "install", "-y", "--no-install-recommends", "chromium"])
+    if not find():
+        debian.install(["chromium"], "90 MB to fetch, 330 on disk")
     if not find():
         sys.exit(MISSING)
 

@@ -34,6 +34,7 @@ extensions = [
     "book.extensions.cited",
     "book.extensions.citing",
     "book.extensions.colophon",
+    "book.extensions.escaped",
 ]
 exclude_patterns = ["theme", "figures", "extensions", "back/solutions"]
 nitpicky = True

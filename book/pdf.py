@@ -150,6 +150,7 @@ def typeset(folder: Path, time: str, draft: bool = False) -> bool:
     command += ["-interaction=nonstopmode", "-halt-on-error", "-file-line-error", f"{NAME}.tex"]
     settings = {"SOURCE_DATE_EPOCH": time, "FORCE_SOURCE_DATE": "1", "TZ": "UTC"}
     settings |= {"max_print_line": "10000", "error_line": "254", "half_error_line": "238"}
+    settings |= {"shell_escape": "f", "openin_any": "p", "openout_any": "p"}  # no other folder
     with (folder / "latexmk.log").open("wb") as log:
         silent: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
         run = subprocess.run(command, cwd=folder, env=os.environ | settings, **silent)

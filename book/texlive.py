@@ -4,10 +4,11 @@ Where they are missing: as root, or with a sudo that asks for no password, on De
 descendants, they are installed; elsewhere the command that installs them is printed.
 """
 
-import os
 import shutil
 import subprocess
 import sys
+
+from book import debian
 
 APT = ["texlive-latex-extra", "texlive-luatex", "latexmk"]
 DNF = ["texlive-collection-latexextra", "texlive-collection-luatex", "latexmk"]
@@ -59,31 +60,13 @@ def missing() -> list[str]:
     return [file for file in FILES if file not in names]
 
 
-def privilege() -> list[str] | None:
-    """What to put before a command to run it as root without a question; None if nothing does."""
-    if os.geteuid() == 0:
-        return []
-    sudo = ["sudo", "-n"]
-    if shutil.which("sudo") and not subprocess.run([*sudo, "true"], capture_output=True).returncode:
-        return sudo
-    return None
-
-
 def main() -> None:
     gone = missing()
     if not gone:
         return
     print(f"For the PDF these are missing: {', '.join(gone)}", flush=True)
-    before = privilege()
-    if shutil.which("apt-get") and before is not None:
-        print(f"Installing {' '.join(APT)} (120 MB to fetch, 450 on disk)", flush=True)
-        install = [*before, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]
-        quiet = ["-qq", "-o", "Dpkg::Use-Pty=0"]
-        subprocess.run([*install, *quiet, "update"])
-        done = subprocess.run([*install, *quiet, "install", "-y", "--no-install-recommends", *APT])
-        if done.returncode == 0 and not missing():
-            return
-        sys.exit("apt-get could not install them; its own words are above.")
+    if debian.install(APT, "120 MB to fetch, 450 on disk") and not missing():
+        return
     sys.exit(
         "Install them with one of these, then try again (`make html` needs none of it):\n"
         f"  Debian, Ubuntu:  sudo apt-get install --no-install-recommends {' '.join(APT)}\n"

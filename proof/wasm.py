@@ -6,6 +6,7 @@ It takes twice the time of a CPython of this machine, so experiments are left ou
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -67,4 +68,6 @@ def _interpreter(folder: Path) -> Interpreter:
     version = json.loads((folder / "pyodide-lock.json").read_bytes())["info"]["python"]
     release = json.loads((folder / "package.json").read_bytes())["version"]
     command = (str(NODE), str(HERE / "run.mjs"), str(folder))
-    return Interpreter(command, version, "CPython", f"Emscripten wasm32 Pyodide {release}")
+    folders = (sys.prefix, str(HERE), str(folder))
+    system = f"Emscripten wasm32 Pyodide {release}"
+    return Interpreter(command, version, "CPython", system, folders)

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recorder import guard, wall
 from recorder.data import FOLDER, SUMS
 from recorder.layout import shown
 from recorder.plan import Run
 
-GRACE = 2  # seconds from the polite signal, which tells where the script is, to the other
+GRACE = 2  # seconds from the polite word, which tells where the script is, to the other
+# What the guard tells, and of what type it is.
+NEWS = {"opened": str, "refused": str, "error": str, "line": int | None}
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class Child:
         with ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="no-magic-"))
             self._folder = Path(folder)
+            self._wall = wall.strongest()
             self._process = self._start(run, stack)
             stack.callback(self._kill)
             self._stack = stack.pop_all()
@@ -76,7 +80,7 @@ class Child:
             return None
         self._process.returncode = os.waitstatus_to_exitcode(status)
         return Outcome(
-            status=self._process.returncode,
+            status=self._wall.status(self._process.returncode),
             late=self._late,
             printed=self._read("printed"),
             errors=self._read("errors"),
@@ -93,11 +97,11 @@ class Child:
         here = self._folder / "cwd"
         here.mkdir()
         printed, errors, report = (
-            stack.enter_context((self._folder / name).open("wb"))
+            stack.enter_context((self._folder / name).open("ab"))  # what was written stays
             for name in ("printed", "errors", "report")
         )
-        alive, mine = os.pipe()
-        stack.callback(os.close, mine)
+        alive, self._to_guard = os.pipe()
+        stack.callback(os.close, self._to_guard)
         job = {
             "script": str(run.script),
             "name": shown(run.script),
@@ -110,9 +114,13 @@ class Child:
         }
         try:
             return subprocess.Popen(
-                [*run.interpreter.command, json.dumps(job)],
+                self._wall.around(
+                    [*run.interpreter.command, json.dumps(job)],
+                    [*run.interpreter.folders, guard.__file__, run.script, run.root / FOLDER],
+                    here,
+                ),
                 cwd=here,
-                env=_environment(),
+                env=wall.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=errors,
@@ -125,34 +133,37 @@ class Child:
     def _hurry(self) -> None:
         over = time.monotonic() - self._started - self._limits.seconds
         if over > GRACE:
-            self._signal(signal.SIGKILL)
+            self._stop()
         elif over > 0 and not self._late:
             self._late = True
-            self._signal(signal.SIGTERM)
+            with suppress(BrokenPipeError):
+                os.write(self._to_guard, b"late")
 
     def _kill(self) -> None:
         if self._process.returncode is None:
-            self._signal(signal.SIGKILL)
+            self._stop()
             self._process.wait()
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _stop(self) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, number)
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     def _read(self, name: str) -> bytes:
         return (self._folder / name).read_bytes()
 
 
-def _environment() -> dict[str, str]:
-    """Nothing of the user's, but where a Python built with shared libraries finds its own."""
-    kept = {name: os.environ[name] for name in ["LD_LIBRARY_PATH"] if name in os.environ}
-    return {"PATH": os.defpath, "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", **kept}
-
-
 def _gathered(report: bytes) -> dict[str, list[Any]]:
-    """The guard's lines of JSON as one mapping: what was told under each key, in order."""
+    """The guard's lines of JSON as one mapping: what was told under each key, in order.
+
+    The script could write there too. What no guard writes counts as refused.
+    """
     news: dict[str, list[Any]] = {}
-    for line in report.splitlines():
-        for key, value in json.loads(line).items():
-            news.setdefault(key, []).append(value)
+    try:
+        for line in report.splitlines():
+            for key, value in json.loads(line).items():
+                if not isinstance(value, NEWS[key]):
+                    raise TypeError(key)
+                news.setdefault(key, []).append(value)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        news.setdefault("refused", []).append("it writes where only its guard may write")
     return news

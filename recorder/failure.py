@@ -1,5 +1,6 @@
 """Why a run is not kept, in words that name the script and the place."""
 
+import re
 import signal
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from recorder.layout import shown
 from recorder.plan import Run
 
 TAIL = 6  # lines of the script's own error that are shown
+# What no page can show, and XML forbids: all but tab and newline.
+CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -23,8 +26,9 @@ class Failure:
 
     def __str__(self) -> str:
         what = f" (experiment {self.run.experiment})" if self.run.experiment else ""
-        said = "".join(f"\n    {line}" for line in self.errors.splitlines()[-TAIL:])
-        return f"{shown(self.run.script)}{what} failed{self._place()}: {self.reason}.{said}"
+        said = "".join(f"\n    {_legible(line)}" for line in self.errors.splitlines()[-TAIL:])
+        reason = _legible(self.reason)
+        return f"{shown(self.run.script)}{what} failed{self._place()}: {reason}.{said}"
 
     def _place(self) -> str:
         if self.line is None:
@@ -34,6 +38,11 @@ class Failure:
         except (BookError, ValueError, IndexError):  # a script that is broken in more than one way
             return f" at line {self.line}"
         return f" in section '{section.title}', line {self.line}"
+
+
+def _legible(text: str) -> str:
+    """A script's words without what would command the terminal."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.expandtabs())
 
 
 def why_failed(run: Run, outcome: Outcome, limits: Limits, sums: dict[str, str]) -> Failure | None:
@@ -58,10 +67,13 @@ def _reason(outcome: Outcome, limits: Limits, sums: dict[str, str]) -> str | Non
     if unknown:
         return f"it read {unknown[0]}, which SHA256SUMS there does not list"
     try:
-        outcome.printed.decode()
+        text = outcome.printed.decode()
     except UnicodeDecodeError as error:
         line = outcome.printed.count(b"\n", 0, error.start) + 1
         return f"line {line} of what it printed is not UTF-8 ({error.reason})"
+    if control := CONTROL.search(text):
+        line = text.count("\n", 0, control.start()) + 1
+        return f"line {line} of what it printed has the control character {control[0]!r}"
     return None
 
 

@@ -3,13 +3,14 @@
 The script runs as __main__ from its true path, with new values for some of its constants, and
 may do no more than read scripts/data and print. An audit hook refuses the rest, and tells the
 recorder beside the script's back, so that no `except` in the script can hide it. This keeps
-honest scripts honest; it is no prison for hostile ones.
+honest scripts honest; it is no prison for hostile ones, which takes bubblewrap (recorder/wall.py).
 
 This file stands alone: the script's interpreter has nothing but the standard library.
 """
 
 import _thread
 import ast
+import importlib
 import json
 import os
 import resource
@@ -33,6 +34,25 @@ PROCESSES = {
     *("os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"),
     *("pty.spawn", "subprocess.Popen"),
 }
+BOUNDS = {  # another interpreter, for one, would be without this one's hooks
+    *("cpython.PyInterpreterState_New", "fcntl.fcntl", "fcntl.ioctl", "gc.get_objects"),
+    *("gc.get_referents", "gc.get_referrers", "os.chdir", "os.killpg", "resource.prlimit"),
+    *("resource.setrlimit", "sys._current_frames", "sys.addaudithook"),
+}
+# What no audit event tells of: functions of C modules, and what they do.
+UNHEARD = {
+    "_dbm": ("change files", ["open"]),
+    "_gdbm": ("change files", ["open"]),
+    "_multiprocessing": ("share memory", ["SemLock"]),
+    "_posixshmem": ("share memory", ["shm_open", "shm_unlink"]),
+    "_posixsubprocess": ("start a process", ["fork_exec"]),
+    "grp": ("read the list of users", ["getgrall", "getgrgid", "getgrnam"]),
+    "os": ("change files", ["mkfifo", "mknod"]),
+    "posix": ("change files", ["mkfifo", "mknod"]),
+    "pwd": ("read the list of users", ["getpwall", "getpwnam", "getpwuid"]),
+    "_signal": ("signal a process", ["pidfd_send_signal"]),
+    "signal": ("signal a process", ["pidfd_send_signal"]),
+}
 
 Tell = Callable[..., None]
 
@@ -46,7 +66,9 @@ def main(job: dict[str, Any]) -> None:
     if sys.version_info < (3, 11):
         del sys.path[0]  # the folder of this file, which -P leaves out from 3.11 on
     script, name = job["script"], job["name"]
-    _thread.start_new_thread(_end_with_recorder, (job["alive"],))
+    if os.getpid() == 1:
+        _stand_by()
+    _thread.start_new_thread(_heed, (job["alive"],))
     _limit(job["memory"], job["output"])
     tell = _teller(job["report"])
     signal.signal(signal.SIGTERM, lambda _, frame: _end_late(tell, _line(_frames(frame), script)))
@@ -121,18 +143,36 @@ def _watch(script: str, data: str, tell: Tell) -> None:
     roots = [data, *map(os.path.realpath, (script, __file__, *sys.path))]
     opened = set()
 
+    def refuse(offence: str) -> None:
+        sentence = f"it tries to {offence}, but a script may only read scripts/data and print"
+        tell(refused=sentence, line=_line(_frames(sys._getframe()), script))
+        raise Refused(sentence)
+
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if offence := _offence(event, arguments, roots):
-            sentence = f"it tries to {offence}, but a script may only read scripts/data and print"
-            tell(refused=sentence, line=_line(_frames(sys._getframe()), script))
-            raise Refused(sentence)
+            refuse(offence)
         if event == "open" and not isinstance(arguments[0], int):
             path = os.path.realpath(os.fsdecode(arguments[0]))
             if _inside(path, [data]) and path not in opened:
                 opened.add(path)
                 tell(opened=os.path.relpath(path, data))
 
+    _cover(refuse)
     sys.addaudithook(hook)
+
+
+def _cover(refuse: Callable[[str], None]) -> None:
+    """Put refusals in the place of the functions that no audit event tells of."""
+    for name, (offence, functions) in UNHEARD.items():
+        with suppress(ImportError):
+            module = importlib.import_module(name)
+            for function in functions:
+                if hasattr(module, function):
+                    setattr(module, function, _instead(refuse, f"{offence} ({name}.{function})"))
+
+
+def _instead(refuse: Callable[[str], None], offence: str) -> Callable[..., None]:
+    return lambda *_, **__: refuse(offence)
 
 
 def _offence(event: str, arguments: tuple[Any, ...], roots: list[str]) -> str | None:
@@ -149,7 +189,13 @@ def _offence(event: str, arguments: tuple[Any, ...], roots: list[str]) -> str | 
         return f"change files ({event})"
     if event in PROCESSES or (event == "import" and arguments[0] == "multiprocessing"):
         return f"start a process ({event})"
-    if event.startswith("socket."):
+    if event in BOUNDS or (event == "os.kill" and arguments[0] != os.getpid()):
+        return f"pass its bounds ({event})"
+    if event == "import" and arguments[0] in UNHEARD:  # they are there: it wants them anew
+        return f"pass its bounds (import {arguments[0]})"
+    if event == "import" and arguments[1] and not _inside(os.path.realpath(arguments[1]), roots):
+        return f"import {arguments[1]}"
+    if event.startswith(("socket.", "syslog.")):
         return f"use the network ({event})"
     if event.startswith("ctypes."):
         return f"call foreign code ({event})"
@@ -161,11 +207,12 @@ def _inside(path: str, roots: list[str]) -> bool:
 
 
 def _limit(memory: int, output: int) -> None:
-    """Bound the address space and the size of each output file, in bytes; no core dumps."""
+    """Bound the address space and the size of each file, in bytes; no core dumps, no processes."""
     for kind, most in (
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_FSIZE, output + 1),  # one byte more: the recorder sees it overflow
         (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NPROC, 0),  # nor threads; root may all the same
     ):
         with suppress(ValueError):  # macOS lets no process bound its address space
             resource.setrlimit(kind, (most, most))
@@ -174,15 +221,35 @@ def _limit(memory: int, output: int) -> None:
 def _teller(report: int) -> Tell:
     """A function that writes its arguments for the recorder, as a line of JSON."""
 
+    here = os.fstat(report)
+
     def tell(**news: object) -> None:
-        os.write(report, json.dumps(news).encode() + b"\n")
+        try:
+            if os.path.samestat(os.fstat(report), here):
+                os.write(report, json.dumps(news).encode() + b"\n")
+                return
+        except OSError:
+            pass
+        os._exit(1)  # the script closed the report, or put another file in its place
 
     return tell
 
 
-def _end_with_recorder(alive: int) -> None:
-    """Wait until nobody holds the other end of `alive`: a killed recorder leaves no orphans."""
-    os.read(alive, 1)
+def _stand_by() -> None:
+    """As the first process behind bubblewrap: have a child do the rest, and end as it ends.
+
+    No signal of its own can kill a first process; and when it ends, all others behind it end too.
+    """
+    if child := os.fork():
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        os._exit(code if code >= 0 else 128 - code)
+
+
+def _heed(alive: int) -> None:
+    """Wait for the recorder's word that time is up, and for its end: it leaves no orphans."""
+    with suppress(OSError):  # the script closed it
+        while os.read(alive, 9):
+            os.kill(os.getpid(), signal.SIGTERM)
     os._exit(1)
 
 

@@ -3,6 +3,7 @@
 import platform
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from recorder import guard
 
@@ -14,24 +15,28 @@ OPTIONS = ("-s", "-S", "-B", "-X", "utf8")
 class Interpreter:
     """A command that runs the job that is given to it as JSON, and what it is.
 
-    `system` names whatever computes its exp and log.
+    `system` names whatever computes its exp and log; `folders` are what it must be able to read,
+    besides the system's libraries.
     """
 
     command: tuple[str, ...]
     version: str
     implementation: str
     system: str
+    folders: tuple[str, ...]
 
 
 def native(executable: str, version: str) -> Interpreter:
     """A CPython of this machine, such as "/usr/bin/python3.12" and "3.12.1"."""
-    return Interpreter(_guarded(executable, version), version, "CPython", _system())
+    prefix = str(Path(executable).resolve().parent.parent)
+    command = (*_isolated(executable, version), guard.__file__)
+    return Interpreter(command, version, "CPython", _system(), (prefix,))
 
 
-def _guarded(executable: str, version: str) -> tuple[str, ...]:
-    """The command that runs the guard; -P came with 3.11, before that the guard sees to it."""
+def _isolated(executable: str, version: str) -> tuple[str, ...]:
+    """A Python that sees no user's; -P came with 3.11, before that the guard sees to it."""
     safe_path = () if version.startswith("3.10.") else ("-P",)
-    return (executable, *safe_path, *OPTIONS, guard.__file__)
+    return (executable, *safe_path, *OPTIONS)
 
 
 def _system() -> str:
@@ -43,9 +48,11 @@ def _system() -> str:
     return " ".join(part for part in (platform.system(), platform.machine(), *library) if part)
 
 
+PYTHON = _isolated(sys.executable, platform.python_version())
 HERE = Interpreter(
-    _guarded(sys.executable, platform.python_version()),
+    (*PYTHON, guard.__file__),
     platform.python_version(),
     platform.python_implementation(),
     _system(),
+    (sys.base_prefix, sys.prefix),
 )

@@ -1,7 +1,8 @@
 """The JSON record beside each transcript: what went in, what it cost, what it vouches for.
 
 Of the keys, set has new values of constants, data the SHA-256 of each data file opened by its path,
-peak_memory is in bytes, and date is ISO 8601 in UTC.
+peak_memory is in bytes, sandbox what stood around the script (recorder/wall.py; no input, since it
+changes no number, and older records lack it), and date is ISO 8601 in UTC.
 """
 
 import json
@@ -12,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from recorder import guard
+from recorder import guard, wall
 from recorder.child import Outcome
 from recorder.data import sha256
 from recorder.plan import Run
@@ -52,6 +53,7 @@ def made(run: Run, given: Record, outcome: Outcome, sums: dict[str, str]) -> Rec
         "user_seconds": round(outcome.user_seconds, 2),
         "peak_memory": outcome.peak_memory,
         "exit_status": outcome.status,
+        "sandbox": wall.strongest().name,
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "transcript_sha256": sha256(outcome.printed),
         "output_bytes": len(outcome.printed),

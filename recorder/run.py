@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder import data, editions, records
+from recorder import data, editions, records, wall
 from recorder.cache import Cache
 from recorder.child import LIMITS, Child, Limits, Outcome
 from recorder.failure import Failure, why_failed
@@ -46,9 +46,10 @@ class Recorder:
         """Make the stale ones of these transcripts; returns the runs that failed."""
         stale = [run for run in wanted if not records.is_fresh(run, sums)]
         todo = [run for run in stale if not self._take(run, sums)]
+        guarded = f", guarded by {wall.strongest()}" if todo else ""
         self.progress.say(
             f"Runs: {len(wanted) - len(stale)} fresh, {len(stale) - len(todo)} from the cache, "
-            f"{len(todo)} to do."
+            f"{len(todo)} to do{guarded}."
         )
         return self._run_all(todo, sums)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
 
 from book import path as reading_path
 from book import readmes
@@ -178,6 +179,33 @@ def test_what_is_new_in_a_script_can_be_read_in_one_sitting() -> None:
     assert not other, (
         f"scripts with fewer than {least} or more than {most} lines of their own: {other}"
     )
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.name)
+
+
+@each_workflow
+def test_workflows_have_the_least_permissions(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert workflow["permissions"] == {"contents": "read"}
+    more = {name: job.get("permissions") for name, job in workflow["jobs"].items()}
+    # Publishing an edition writes a release; it checks out nothing and runs nothing of ours.
+    allowed = {"release": {"contents": "write"}} if path.name == "release.yml" else {}
+    assert {name: asked for name, asked in more.items() if asked} == allowed
+    assert "pull_request_target" not in workflow[True]  # YAML 1.1 reads `on` so
+
+
+@each_workflow
+def test_workflows_pin_what_they_use(path: Path) -> None:
+    jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
+    steps = [step for job in jobs for step in job["steps"]]
+    for step in steps:
+        if "uses" in step:
+            assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", step["uses"]), step["uses"]
+        if "checkout@" in step.get("uses", ""):
+            assert step.get("with", {}).get("persist-credentials") is False, path.name
+        assert "${{" not in step.get("run", ""), f"{path.name}: a shell reads what others may write"
 
 
 def test_nothing_names_this_machine() -> None:

@@ -22,6 +22,7 @@ from book.extensions import house
 from book.extensions.path import Overview, table
 from book.path import Stop
 from recorder.errors import BookError
+from recorder.wall import HOOK
 
 TOOLS = ("Sphinx", "myst-parser", "sphinxcontrib-bibtex", "sphinx-book-theme", "matplotlib")
 
@@ -97,6 +98,7 @@ class Colophon(Overview):
             ("computed on", each(record["cpu"] for record in records)),
             ("by", each(f"{r['implementation']} {r['python']}" for r in records)),
             ("under", each(record["platform"] for record in records)),
+            ("guarded by", each(record.get("sandbox", HOOK) for record in records)),
             ("on the day", " to ".join(dict.fromkeys((days[0], days[-1])))),
             ("in", f"{seconds:,.0f} seconds of one core, {seconds / 60:.0f} minutes"),
             ("with at most", f"{max(r['peak_memory'] for r in records) / 1e6:,.0f} MB of memory"),

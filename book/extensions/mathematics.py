@@ -116,8 +116,11 @@ def merge(app: Sphinx, env: BuildEnvironment, docnames: Iterable[str], other: An
 
 
 def render_new(app: Sphinx, env: BuildEnvironment) -> None:
-    """Render what is not yet rendered, in one node process, and warn of what KaTeX refuses."""
-    if app.builder.format != "html":
+    """Render what is not yet rendered, in one node process, and warn of what KaTeX refuses.
+
+    Also for the PDF, which does not show the result: TeX shall meet no command that KaTeX refuses.
+    """
+    if app.builder.format not in ("html", "latex"):
         return
     kept = cache(env)
     places = {f: place for noted in kept.noted.values() for f, place in noted}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from recorder import wall
 from tests.machine.workshop import Workshop
 
 
@@ -23,3 +24,27 @@ def recorded(workshop: Workshop) -> Workshop:
     assert workshop.record() == []
     assert sorted(workshop.ran()) == ["one", "one--more"]
     return workshop
+
+
+@pytest.fixture
+def behind_hook(monkeypatch: pytest.MonkeyPatch) -> wall.Wall:
+    """Have this test's scripts behind the guard's audit hook alone."""
+    weakest = wall.Wall(None, wall.HOOK, "as the test wants")
+    monkeypatch.setattr(wall, "strongest", lambda: weakest)
+    return weakest
+
+
+@pytest.fixture
+def behind_bubblewrap() -> wall.Wall:
+    """Have this test's scripts behind bubblewrap, where it works."""
+    strongest = wall.strongest()
+    if strongest.program is None:
+        pytest.skip(strongest.lack)
+    return strongest
+
+
+@pytest.fixture(params=["behind_bubblewrap", "behind_hook"])
+def walled(request: pytest.FixtureRequest) -> wall.Wall:
+    """Run this test behind both walls, one after the other."""
+    strength: wall.Wall = request.getfixturevalue(request.param)
+    return strength

@@ -12,13 +12,13 @@ from recorder.child import LIMITS, Child
 from recorder.errors import BookError
 from recorder.plan import Run
 from recorder.transcript import Transcript
-from tests.machine.workshop import READS, TIER, Workshop, wait_until
+from tests.machine.workshop import READS, TIER, Workshop, left_behind, wait_until
 
 WAITS = """
 import time
 from pathlib import Path
 print("begun")
-while not Path(__file__).with_name("go").exists():
+while not (Path(__file__).parent.parent / "data" / "go").exists():
     time.sleep(0.01)
 """
 
@@ -82,6 +82,7 @@ def lines(process: "subprocess.Popen[str]", count: int) -> list[str]:
 
 def test_ctrl_c_keeps_what_has_finished(workshop: Workshop) -> None:
     workshop.script("fast", "print(1)")
+    workshop.data()
     workshop.script("slow", WAITS)
     process = workshop.start()
     wait_until(lambda: workshop.path("fast", ".json").exists())
@@ -89,28 +90,20 @@ def test_ctrl_c_keeps_what_has_finished(workshop: Workshop) -> None:
     _, errors = process.communicate()
     assert process.returncode == 130
     assert errors == "Interrupted; what had finished is kept.\n"
-    workshop.write(f"scripts/{TIER}/go", "")
+    workshop.write("scripts/data/go", "")
     assert workshop.record(fresh=True) == []
     assert workshop.ran() == ["slow"]
 
 
 def running(workshop: Workshop) -> bool:
     """Whether the script `slow` runs in some process."""
-    script = str(workshop.root / "scripts" / TIER / "slow.py")
-    return any(script in command(process) for process in Path("/proc").glob("[0-9]*"))
-
-
-def command(process: Path) -> str:
-    """The command line of a process, empty when it has just ended."""
-    try:
-        return (process / "cmdline").read_text()
-    except OSError:
-        return ""
+    return bool(left_behind(str(workshop.root / "scripts" / TIER / "slow.py")))
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_ended_recorder_leaves_no_process_and_no_half_run(workshop, number) -> None:
+    workshop.data()
     workshop.script("slow", WAITS)
     process = workshop.start()
     wait_until(lambda: running(workshop))
@@ -118,12 +111,13 @@ def test_an_ended_recorder_leaves_no_process_and_no_half_run(workshop, number) -
     process.communicate()
     wait_until(lambda: not running(workshop))
     assert not workshop.path("slow").exists()
-    workshop.write(f"scripts/{TIER}/go", "")
+    workshop.write("scripts/data/go", "")
     assert workshop.record(fresh=True) == []
     assert workshop.text("slow") == "begun\n"
 
 
 def test_a_closed_child_is_no_more(workshop: Workshop) -> None:
+    workshop.data()
     workshop.script("slow", WAITS)
     child = Child(Run(workshop.root, f"{TIER}/slow"), LIMITS)
     child.close()
@@ -154,12 +148,13 @@ def test_killed_between_transcript_and_record(recorded: Workshop, monkeypatch) -
 
 
 def test_two_recorders_at_once_run_nothing_twice(workshop: Workshop) -> None:
+    workshop.data()
     workshop.script("slow", WAITS)
     first = workshop.start(FRESH="1")
     assert lines(first, 2)[1] == f"{TIER}/slow: runs, for the first time\n"
     second = workshop.start(FRESH="1")
     assert lines(second, 1) == ["Another recorder works on this book; waiting for it to end.\n"]
-    workshop.write(f"scripts/{TIER}/go", "")
+    workshop.write("scripts/data/go", "")
     first.communicate()
     said, errors = second.communicate()
     assert (first.returncode, second.returncode, errors) == (0, 0, "")

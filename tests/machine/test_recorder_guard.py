@@ -8,6 +8,8 @@ import pytest
 from recorder import guard
 from recorder.child import Limits
 
+pytestmark = pytest.mark.usefixtures("walled")
+
 ONLY = ", but a script may only read scripts/data and print."
 
 
@@ -215,6 +217,17 @@ def test_too_long_and_deaf(workshop, monkeypatch: pytest.MonkeyPatch) -> None:
         Limits(seconds=0.5),
     )
     assert said == "scripts/01-tier/bad.py failed: it ran longer than 0.5 s."
+
+
+@pytest.mark.parametrize("act", ["os.close(alive)", "os.dup2(2, alive)", "os.read(alive, 1)"])
+def test_too_long_and_not_to_be_told(workshop, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+    monkeypatch.setattr("recorder.child.GRACE", 0.2)
+    said = workshop.failure(
+        "import json, os, sys\n"
+        f"alive = json.loads(sys.orig_argv[-1])['alive']\n{act}\nwhile True:\n    pass\n",
+        Limits(seconds=0.5),
+    )
+    assert "it ran longer than 0.5 s." in said or "it ended with exit status 1." in said
 
 
 def test_too_much_memory(workshop) -> None:
