@@ -4,21 +4,26 @@ With PAPER=letter in the environment the PDF is on that paper and has a name of 
 pages differ; with DRAFT=1 it is the result of one pass of LaTeX, and goes beside the good one.
 
 Sphinx trusts the modification times of what it wrote, so a page that was half written when the
-build was killed, or written by a build that ended in a warning, or by other extensions, would pass
-for a good one. A marker stands beside the output from the good end of a build to the beginning of
-the next, and holds a hash of the machine that built it; a build that does not find its own hash
-there begins anew. A lock file keeps a second build waiting for the first.
+build was killed, or written by a build that ended in a warning, or by other extensions, or changed
+since, would pass for a good one. A marker stands beside the output from the good end of a build to
+the beginning of the next: what built it, of which sources, and which files were made. Where the
+first or the last is not as it was the build begins anew; where all is, there is nothing to do. A
+lock file keeps a second build waiting for the first.
 """
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from book import edition
+from recorder.records import Record, read_json, write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -33,11 +38,8 @@ def locked() -> Iterator[None]:
         yield
 
 
-def machine() -> str:
-    """A hash of all that makes pages of sources: extensions, theme, settings, locked tools."""
-    book = ROOT / "book"
-    files = [ROOT / "requirements.lock", *book.glob("*.py")]
-    files += [path for room in ("extensions", "theme") for path in (book / room).rglob("*")]
+def digest(files: Iterable[Path]) -> str:
+    """A hash of the names and the contents of files below the book's root."""
     known = hashlib.sha256()
     for path in sorted(files):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -46,21 +48,54 @@ def machine() -> str:
     return known.hexdigest()
 
 
+def machine() -> str:
+    """A hash of all that makes pages of sources: extensions, theme, settings, locked tools."""
+    book = ROOT / "book"
+    rooms = [path for room in ("extensions", "theme") for path in (book / room).rglob("*")]
+    return digest([ROOT / "requirements.lock", *book.glob("*.py"), *rooms])
+
+
+def sources() -> str:
+    """A hash of all that pages are made of, the commit and the date among it."""
+    rooms = [ROOT / room for room in ("book", "scripts", "build/runs", "build/figures")]
+    files = [path for room in rooms for path in room.rglob("*")]
+    said = [digest([*files, *ROOT.glob("*.*"), *BUILD.glob("*.json")])]
+    said += [edition.commit(ROOT), edition.epoch(ROOT)]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
+
+def written(out: Path) -> dict[str, list[int]]:
+    """Size and time of each file in a folder: by them a changed file is known."""
+    about = {path: path.stat() for path in sorted(out.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(out).as_posix(): [stat.st_size, stat.st_mtime_ns]
+        for path, stat in about.items()
+    }
+
+
 def sphinx(builder: str, folder: str = "") -> None:
     """Run one Sphinx builder, every warning an error; exit with its status if it fails."""
     name = folder or builder
     out, trees = BUILD / name, BUILD / "doctrees" / name
-    marker, here = BUILD / f".{name}-made", machine()
-    if not marker.is_file() or marker.read_text() != here:
+    marker = BUILD / f".{name}-made"
+    here: Record = {"machine": machine(), "sources": sources()}
+    last = read_json(marker)
+    now = written(out)
+    whole = bool(last) and all(now.get(name) == was for name, was in last["made"].items())
+    if whole and last | here == last:
+        return
+    if not whole or last["machine"] != here["machine"]:
         shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(trees, ignore_errors=True)
     marker.unlink(missing_ok=True)
     options = ["-W", "-n", "--keep-going", "-j", "auto", "-q"]
     command = [sys.executable, "-m", "sphinx", "-b", builder, *options, "-d", str(trees)]
-    status = subprocess.run([*command, str(ROOT / "book"), str(out)], cwd=ROOT).returncode
+    command += [str(ROOT / "book"), str(out)]
+    dated = os.environ | {"SOURCE_DATE_EPOCH": edition.epoch(ROOT)}  # no page shows another day
+    status = subprocess.run(command, cwd=ROOT, env=dated).returncode
     if status:
         sys.exit(status)
-    marker.write_text(here)
+    write_whole(marker, json.dumps(here | {"made": written(out)}).encode())
 
 
 def pdf() -> str:
@@ -79,7 +114,7 @@ def pdf() -> str:
 def epub() -> str:
     """Make the EPUB; the name of its file."""
     sphinx("epub")
-    (BUILD / "epub" / "no-magic.epub").replace(BUILD / "no-magic.epub")
+    write_whole(BUILD / "no-magic.epub", (BUILD / "epub" / "no-magic.epub").read_bytes())
     return "no-magic.epub"
 
 
