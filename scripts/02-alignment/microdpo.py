@@ -364,10 +364,7 @@ class GPT:
 
     # --- From tokens to logits ---
     def logits(self, examples, asked):
-        """[asked][symbols]: scores of what follows the rows `asked`.
-
-        The rows that nobody asks for are spared the largest matrix.
-        """
+        """[asked][symbols]: scores of what follows the rows `asked`."""
         x = pick(self.tokens, [i for ids, _ in examples for i in ids])
         if POSITIONS != "none":
             x = plus(x, pick(self.positions, [
@@ -385,6 +382,7 @@ class GPT:
             x = plus(x, y) if RESIDUAL else y
             y = times(relu(times(rms_norm(x), up)), down)
             x = plus(x, y) if RESIDUAL else y
+        # the rows that nobody asks for are spared the largest matrix
         return times(pick(rms_norm(x), asked), self.head)
 
 # === Adam ===
