@@ -385,6 +385,7 @@ class GPT:
         # the rows that nobody asks for are spared the largest matrix
         return times(pick(rms_norm(x), asked), self.head)
 
+
 # === Adam ===
 class Adam:
     """Kingma and Ba's optimizer: a step of its own size for every number.
