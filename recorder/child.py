@@ -157,7 +157,8 @@ def _environment() -> dict[str, str]:
 def _gathered(report: bytes) -> dict[str, list[Any]]:
     """The guard's lines of JSON as one mapping: what was told under each key, in order."""
     news: dict[str, list[Any]] = {}
-    for line in report.splitlines():
-        for key, value in json.loads(line).items():
-            news.setdefault(key, []).append(value)
+    for line in report.splitlines(keepends=True):
+        if line.endswith(b"\n"):  # else it was cut short, with the disk full or the script killed
+            for key, value in json.loads(line).items():
+                news.setdefault(key, []).append(value)
     return news

@@ -1,5 +1,6 @@
 """Why a run is not kept, in words that name the script and the place."""
 
+import re
 import signal
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from recorder.layout import shown
 from recorder.plan import Run
 
 TAIL = 6  # lines of the script's own error that are shown
+CONTROL = re.compile(r"[^\n\t\x20-\x7e\xa0-\U0010ffff]|[\u2028\u2029\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,22 @@ def _reason(outcome: Outcome, limits: Limits, sums: dict[str, str]) -> str | Non
     unknown = [path for path in outcome.opened if path not in sums]
     if unknown:
         return f"it read {unknown[0]}, which SHA256SUMS there does not list"
+    return _no_text(outcome.printed)
+
+
+def _no_text(printed: bytes) -> str | None:
+    """Why what a run printed is no plain text, which every page can show."""
     try:
-        outcome.printed.decode()
+        text = printed.decode()
     except UnicodeDecodeError as error:
-        line = outcome.printed.count(b"\n", 0, error.start) + 1
+        line = printed.count(b"\n", 0, error.start) + 1
         return f"line {line} of what it printed is not UTF-8 ({error.reason})"
+    if found := CONTROL.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        return (
+            f"line {line} of what it printed has the control character {found[0]!r}; "
+            "colours and progress bars go to stderr"
+        )
     return None
 
 
