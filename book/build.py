@@ -4,11 +4,11 @@ With PAPER=letter in the environment the PDF is on that paper and has a name of 
 pages differ; with DRAFT=1 it is the result of one pass of LaTeX, and goes beside the good one.
 
 Sphinx trusts the modification times of what it wrote, so a page that was half written when the
-build was killed, or written by a build that ended in a warning, or by other extensions, or damaged since,
-would pass for a good one. A marker stands beside the output from the good end of a build to the
-beginning of the next, and holds a hash of the machine that built it, and of all that it made; a
-build that does not find its own hash there begins anew. A lock file keeps a second build waiting
-for the first, and for every process of it.
+build was killed, or written by a build that ended in a warning, or by other extensions, or damaged
+since, would pass for a good one. A marker stands beside the output from the good end of a build to
+the beginning of the next, and holds a hash of the machine that built it, and of all that it made; a
+build that does not find these there begins anew. A lock file keeps a second build waiting for the
+first, and for every process of it.
 """
 
 import fcntl
@@ -23,6 +23,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
+HERE = ROOT  # where recorder.told is found
 
 
 @contextmanager
@@ -78,7 +79,7 @@ def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> Non
     options = ["-W", "-n", "--keep-going", "-j", "auto", "-q"]
     command = [sys.executable, "-m", "recorder.told", "sphinx", "-b", builder, *options]
     folders = ["-d", str(trees), str(ROOT / "book"), str(out)]
-    status = subprocess.run([*command, *folders], cwd=ROOT, close_fds=False).returncode
+    status = subprocess.run([*command, *folders], cwd=HERE, close_fds=False).returncode
     if status:
         sys.exit(f"Sphinx made no {name} (status {status}); mend what it says above, make again.")
     marker.write_text(made())

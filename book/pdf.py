@@ -34,7 +34,9 @@ LANGUAGE = "en"
 CREATOR = "Sphinx and LuaLaTeX"
 ALLOWED = 1.0  # points by which a box may be too full: no eye sees it
 MADE = ("aux", "toc", "out", "idx", "ind", "ilg", "log", "fls", "fdb_latexmk", "pdf")
-MARKER = ".made"  # beside them: their hashes, from the good end of a run to the next one's beginning
+MARKER = (
+    ".made"  # beside them: their hashes, from the good end of a run to the next one's beginning
+)
 BESIDES = (MARKER, "latexmk.log", *(f"{NAME}.{suffix}" for suffix in MADE))
 
 OVERFULL = re.compile(r"Overfull \\([hv])box \(([\d.]+)pt too (?:wide|high)\)")

@@ -95,9 +95,7 @@ class Run:
 def is_stamp(figure: Any) -> bool:
     """Whether this, out of a file that anything may have befallen, is a figure's stamp."""
     return figure.keys() == {"key", "read", "made"} and all(
-        isinstance(was, str)
-        for files in (figure["read"], figure["made"])
-        for was in files.values()
+        isinstance(was, str) for files in (figure["read"], figure["made"]) for was in files.values()
     )
 
 

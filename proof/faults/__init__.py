@@ -86,7 +86,7 @@ class Laboratory:
         if why := kind.cannot():
             return Row("faults", kind.what, 0, 0, why)
         seeds = [f"{SEED} {kind.what} {number}" for number in range(trials)]
-        lost = [found for found in self._pool.map(lambda seed: self._try(kind, seed), seeds) if found]
+        lost = list(filter(None, self._pool.map(lambda seed: self._try(kind, seed), seeds)))
         for found in lost:
             print(f"LOST by {found}", flush=True)
         return Row("faults", kind.what, trials, len(lost), f"make {' '.join(kind.targets)}")
