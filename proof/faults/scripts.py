@@ -53,7 +53,7 @@ def misbehaves(what: str) -> Fault:
 
     def fault(checkout: Checkout, chance: random.Random) -> str:
         text, told = MISDEEDS[what]
-        checkout.begin(chance.choice(("nothing", "older")))
+        checkout.begin(chance.choice(("nothing", "older")), ("runs",))
         bad = checkout.root / "scripts" / "01-first" / "bad.py"
         bad.write_text(text, encoding="utf-8")
         ended = checkout.wait(checkout.start([sys.executable, "-c", RECORDER]))
