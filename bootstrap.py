@@ -7,10 +7,10 @@ Does nothing when .venv already holds what the lock file asks for. Whatever stan
 later, so that an old one can say that it is too old.
 """
 
-import signal
+import _signal  # built in, so there at once
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this at once, without a traceback
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # Ctrl-C ends this without a traceback
 
 import fcntl  # noqa: E402
 import hashlib  # noqa: E402

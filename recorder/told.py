@@ -4,13 +4,13 @@ Ctrl-C ends it at once and without a word, even while it still imports what it n
 is the worse for a command that dies. What an author or a machine has to mend is told in a sentence.
 """
 
-import signal
-import sys
+import _signal  # type: ignore[import-not-found]  # built in: `signal` would first be looked for
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 import runpy  # noqa: E402
+import sys  # noqa: E402
 
 from recorder.errors import BookError  # noqa: E402
 

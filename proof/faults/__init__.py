@@ -6,6 +6,7 @@ traceback, and it must not hang.
 """
 
 import random
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ from proof.faults.damage import (
 from proof.faults.disks import full, no_mounts, read_only, vanished
 from proof.faults.kills import Fault, crowd, interrupted, killed
 from proof.faults.scripts import MISDEEDS, misbehaves
+from proof.faults.setups import cut_short
 from proof.table import Row
 
 SEED = 20261123
@@ -68,6 +70,8 @@ def kinds() -> Iterator[Kind]:
     yield Kind("files dated ahead or back", 4, moved_in_time)
     yield Kind("clock set back", 2, set_back, cannot=no_faketime)
     yield Kind("clock in 1970", 1, at_the_beginning, cannot=no_faketime)
+    yield Kind("kill -9 of a set-up", 3, cut_short(signal.SIGKILL), RUNS)
+    yield Kind("Ctrl-C in a set-up", 3, cut_short(signal.SIGINT), RUNS)
     for what in MISDEEDS:
         yield Kind(f"a script that {what}", 1, misbehaves(what), RUNS)
 

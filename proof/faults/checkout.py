@@ -22,7 +22,6 @@ STATES = ("nothing", "older", "fresh")  # what is built already when a trial beg
 ROOMS = ("build", "cache", "tmp")  # all that a build writes into
 OF_THE_MOMENT = ("date", "user_seconds", "peak_memory", "record_sha256")  # keys of a record
 PATIENCE = 180  # seconds after which a build hangs
-TRACEBACK = "Traceback (most recent call last)"
 OLDER = {
     "scripts/01-first/alpha.py": ("SEED = 1", "SEED = 3"),
     "book/01-first/beta.md": ("# Counting", "# Reckoning"),
@@ -198,6 +197,15 @@ class Checkout:
 def making(*targets: str) -> list[str]:
     """The command that makes some targets."""
     return ["make", "--no-print-directory", f"PYTHON={sys.executable}", *targets]
+
+
+def has_traceback(said: str) -> bool:
+    """Whether there is a traceback in what was said; not one of Python's own, as it starts."""
+    return any(
+        line.lstrip().startswith('File "') and 'File "<frozen' not in line
+        for part in said.split("Traceback (most recent call last)")[1:]
+        for line in part.splitlines()
+    )
 
 
 def kill(process: int, number: signal.Signals = signal.SIGKILL) -> None:

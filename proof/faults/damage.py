@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from proof.faults import small
-from proof.faults.checkout import OLDER, TRACEBACK, WEB, Checkout, making
+from proof.faults.checkout import OLDER, WEB, Checkout, has_traceback, making
 from proof.faults.kills import Fault
 
 DECADE = 10 * 365 * 86_400  # seconds
@@ -115,6 +115,6 @@ def at_the_beginning(checkout: Checkout, chance: random.Random) -> str:
     checkout.begin("nothing")
     clock = ["faketime", "1970-01-02 00:00:00", *making(*WEB)]
     ended = checkout.wait(checkout.start(clock, NO_FAKE_STAT="1"))
-    if TRACEBACK in ended.said:
+    if has_traceback(ended.said):
         return f"a build in 1970 says: {ended.said[-2000:]}"
     return "" if ended.status == 0 else f"a build in 1970 fails: {ended.said[-2000:]}"

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from proof.faults.checkout import ROOMS, TRACEBACK, WEB, Checkout, making
+from proof.faults.checkout import ROOMS, WEB, Checkout, has_traceback, making
 from proof.faults.kills import Fault, _length
 
 VANISHING = (
@@ -104,7 +104,7 @@ def _wrong(what: str, status: int | None, said: str) -> str:
     """What a build does wrong on such a disk: it may fail, but in a sentence."""
     if status is None:
         return f"a build with {what} hangs"
-    return f"a build with {what} says: {said[-3000:]}" if TRACEBACK in said else ""
+    return f"a build with {what} says: {said[-3000:]}" if has_traceback(said) else ""
 
 
 def _size(checkout: Checkout, rooms: tuple[str, ...] = ("build",)) -> int:

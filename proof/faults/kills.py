@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen
 
-from proof.faults.checkout import PATIENCE, TRACEBACK, Checkout, Ended, kill, making, timed
+from proof.faults.checkout import PATIENCE, Checkout, Ended, has_traceback, kill, making, timed
 
 Fault = Callable[[Checkout, random.Random], str]
 
@@ -65,7 +65,7 @@ def complaint(checkout: Checkout, ended: Ended) -> str:
     """What a build does wrong that was interrupted."""
     if ended.status is None:
         return "the interrupted build hangs"
-    if TRACEBACK in ended.said:
+    if has_traceback(ended.said):
         return f"the interrupted build says: {ended.said[-3000:]}"
     for _ in range(50):  # a script notices within a moment that its recorder is gone
         if not list(checkout.processes()):

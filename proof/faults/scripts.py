@@ -3,7 +3,7 @@
 import random
 import sys
 
-from proof.faults.checkout import TRACEBACK, Checkout
+from proof.faults.checkout import Checkout, has_traceback
 from proof.faults.kills import Fault
 
 RECORDER = """
@@ -63,7 +63,7 @@ def misbehaves(what: str) -> Fault:
             return f"a script that {what} leaves {left} processes"
         if ended.status != (1 if told else 0) or told not in ended.said:
             return f"of a script that {what} the recorder says: {ended.said[-2000:]}"
-        if told and known not in ended.said or TRACEBACK in ended.said.partition(known)[0]:
+        if told and known not in ended.said or has_traceback(ended.said.partition(known)[0]):
             return f"of a script that {what} the recorder says: {ended.said[-2000:]}"
         if not (checkout.root / "build" / "runs" / "01-first" / "alpha--timid.json").exists():
             return f"a script that {what} harms the other runs"
