@@ -108,6 +108,7 @@ def command(process: Path) -> str:
         return ""
 
 
+@pytest.mark.usefixtures("limited")
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_ended_recorder_leaves_no_process_and_no_half_run(workshop, number) -> None:
