@@ -21,7 +21,7 @@ PDF = ("pdf",)
 STATES = ("nothing", "older", "fresh")  # what is built already when a trial begins
 ROOMS = ("build", "cache", "tmp")  # all that a build writes into
 OF_THE_MOMENT = ("date", "user_seconds", "peak_memory", "record_sha256")  # keys of a record
-PATIENCE = 180  # seconds after which a build hangs
+PATIENCE = 600  # seconds after which a build hangs
 OLDER = {
     "scripts/01-first/alpha.py": ("SEED = 1", "SEED = 3"),
     "book/01-first/beta.md": ("# Counting", "# Reckoning"),
