@@ -54,8 +54,8 @@ test: check book  ## everything: check, the book, every test
 prove: setup-test book  ## the same numbers everywhere, nothing lost, nobody let in: half an hour
 	@.venv/bin/python -m proof
 
-bench: setup  ## print what scripts and builds cost in user seconds
-	@$(RUN) book.bench
+bench: book  ## print what scripts and builds cost in user seconds, and how that grows
+	@$(RUN) bench
 
 lock:  ## write the lock files from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \

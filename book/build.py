@@ -4,22 +4,26 @@ With PAPER=letter in the environment the PDF is on that paper and has a name of 
 pages differ; with DRAFT=1 it is the result of one pass of LaTeX, and goes beside the good one.
 
 Sphinx trusts the modification times of what it wrote, so a page that was half written when the
-build was killed, or written by a build that ended in a warning, or by other extensions, or damaged
+build was killed, or written by a build that ended in a warning, or by other extensions, or changed
 since, would pass for a good one. A marker stands beside the output from the good end of a build to
-the beginning of the next, and holds a hash of the machine that built it, and of all that it made; a
-build that does not find these there begins anew. A lock file keeps a second build waiting for the
-first, and for every process of it.
+the beginning of the next: what built it, of which sources, and a hash of all that was made. Where
+the first or the last is not as it was the build begins anew; where all is, there is nothing to do.
+A lock file keeps a second build waiting for the first, and for every process of it.
 """
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from book import edition
+from recorder.records import Record, read_json, write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -37,11 +41,8 @@ def locked() -> Iterator[None]:
         yield
 
 
-def machine() -> str:
-    """A hash of all that makes pages of sources: extensions, theme, settings, locked tools."""
-    book = ROOT / "book"
-    files = [ROOT / "requirements.lock", *book.glob("*.py")]
-    files += [path for room in ("extensions", "theme") for path in (book / room).rglob("*")]
+def digest(files: Iterable[Path]) -> str:
+    """A hash of the names and the contents of files below the book's root."""
     known = hashlib.sha256()
     for path in sorted(files):
         if path.is_file() and "__pycache__" not in path.parts:
@@ -50,14 +51,20 @@ def machine() -> str:
     return known.hexdigest()
 
 
-def content(folder: Path, besides: Collection[str]) -> str:
-    """A hash of all files of a folder, but for those of certain names."""
-    known = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name not in besides:
-            known.update(path.relative_to(folder).as_posix().encode())
-            known.update(hashlib.sha256(path.read_bytes()).digest())
-    return known.hexdigest()
+def machine() -> str:
+    """A hash of all that makes pages of sources: extensions, theme, settings, locked tools."""
+    book = ROOT / "book"
+    rooms = [path for room in ("extensions", "theme") for path in (book / room).rglob("*")]
+    return digest([ROOT / "requirements.lock", *book.glob("*.py"), *rooms])
+
+
+def sources() -> str:
+    """A hash of all that pages are made of, the commit and the date among it."""
+    rooms = [ROOT / room for room in ("book", "scripts", "build/runs", "build/figures")]
+    files = [path for room in rooms for path in room.rglob("*")]
+    said = [digest([*files, *ROOT.glob("*.*"), *BUILD.glob("*.json")])]
+    said += [edition.commit(ROOT), edition.epoch(ROOT)]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
 def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> None:
@@ -67,22 +74,29 @@ def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> Non
     """
     name = folder or builder
     out, trees = BUILD / name, BUILD / "doctrees" / name
-    marker, here = BUILD / f".{name}-made", machine()
+    marker = BUILD / f".{name}-made"
 
     def made() -> str:
-        return "\n".join((here, content(out, besides), content(trees, ())))
+        files = [path for room in (out, trees) for path in room.rglob("*")]
+        return digest(path for path in files if path.name not in besides)
 
-    if not marker.is_file() or marker.read_bytes() != made().encode():
+    here: Record = {"machine": machine(), "sources": sources()}
+    last = read_json(marker)
+    whole = last.get("made") == made()
+    if whole and last | here == last:
+        return
+    if not whole or last.get("machine") != here["machine"]:
         shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(trees, ignore_errors=True)
     marker.unlink(missing_ok=True)
     options = ["-W", "-n", "--keep-going", "-j", "auto", "-q"]
     command = [sys.executable, "-m", "recorder.told", "sphinx", "-b", builder, *options]
-    folders = ["-d", str(trees), str(ROOT / "book"), str(out)]
-    status = subprocess.run([*command, *folders], cwd=HERE, close_fds=False).returncode
+    command += ["-d", str(trees), str(ROOT / "book"), str(out)]
+    dated = os.environ | {"SOURCE_DATE_EPOCH": edition.epoch(ROOT)}  # no page shows another day
+    status = subprocess.run(command, cwd=HERE, env=dated, close_fds=False).returncode
     if status:
         sys.exit(f"Sphinx made no {name} (status {status}); mend what it says above, make again.")
-    marker.write_text(made())
+    write_whole(marker, json.dumps(here | {"made": made()}).encode())
 
 
 def pdf() -> str:
@@ -100,8 +114,8 @@ def pdf() -> str:
 
 def epub() -> str:
     """Make the EPUB; the name of its file."""
-    sphinx("epub", besides=["no-magic.epub"])
-    (BUILD / "epub" / "no-magic.epub").replace(BUILD / "no-magic.epub")
+    sphinx("epub")
+    write_whole(BUILD / "no-magic.epub", (BUILD / "epub" / "no-magic.epub").read_bytes())
     return "no-magic.epub"
 
 

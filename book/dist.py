@@ -21,7 +21,7 @@ SUMS = "SHA256SUMS"
 def contents(root: Path) -> dict[str, bytes]:
     """The files of the edition by name. Raises BookError when one is not made yet."""
     version, made = edition.read(root).version, root / "build"
-    moment = int(pdf.epoch())
+    moment = int(edition.epoch(root))
     name = f"{pdf.NAME}-{version}"
     files = {f"{name}.pdf": made / f"{pdf.NAME}.pdf"}
     files[f"{name}-letter.pdf"] = made / f"{pdf.NAME}-letter.pdf"

@@ -4,10 +4,11 @@
 names an address, and without it nothing pretends to have one.
 """
 
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -97,3 +98,14 @@ def commit(root: Path) -> str:
     git = ["git", "-C", str(root), "describe", "--always", "--abbrev=10", "--dirty=, changed"]
     done = subprocess.run(git, capture_output=True, text=True)
     return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def epoch(root: Path) -> str:
+    """The time the book carries: SOURCE_DATE_EPOCH, or the last commit's, or the edition's."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return given
+    git = ["git", "-C", str(root), "log", "-1", "--format=%ct"]
+    try:
+        return str(int(subprocess.run(git, capture_output=True, text=True, check=True).stdout))
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return f"{datetime.combine(read(root).date, time(), UTC).timestamp():.0f}"

@@ -14,7 +14,6 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from jinja2 import Environment, FileSystemLoader
 
-from book.theme import cover
 from recorder.errors import BookError
 
 THEME = Path(__file__).resolve().parent / "theme"
@@ -99,6 +98,8 @@ def sheet(folder: Path) -> list[File]:
 
 def package(folder: Path, pages: list[str], contents: list[Entry], about: dict[str, Any]) -> Path:
     """Write all that an EPUB needs besides its pages, and the EPUB; where it is."""
+    from book.theme import cover  # matplotlib: half a second that no other format spends
+
     templates = Environment(
         loader=FileSystemLoader(READER), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )

@@ -140,19 +140,6 @@ def failure(log: str, tex: str) -> str:
     )
 
 
-def epoch() -> str:
-    """The time the book carries: SOURCE_DATE_EPOCH, or the last commit's, or the edition's."""
-    if given := os.environ.get("SOURCE_DATE_EPOCH"):
-        return given
-    git = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
-    try:
-        return str(int(subprocess.run(git, capture_output=True, text=True, check=True).stdout))
-    except (OSError, subprocess.CalledProcessError, ValueError):
-        edition = re.search(r"date-released: *'?(\d+-\d+-\d+)", (ROOT / "CITATION.cff").read_text())
-        day = edition[1] if edition else "2026-01-01"
-        return str(int(datetime.fromisoformat(f"{day}T00:00:00+00:00").timestamp()))
-
-
 def typeset(folder: Path, time: str, draft: bool = False) -> bool:
     """Run LaTeX in this folder until the book is stable, or once; False if it stopped."""
     known = read_json(folder / MARKER)
@@ -260,7 +247,7 @@ def typeset_book(folder: Path, target: Path, draft: bool) -> None:
     """
     if texlive.missing():
         texlive.main()
-    time = epoch()
+    time = edition.epoch(ROOT)
     checked(folder, time, draft)
     if draft:
         (folder / f"{NAME}.pdf").replace(target)

@@ -4,12 +4,13 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from proof import faults
+from proof import faults, reproducible
 from proof.table import Row, laid_out
 
 # A part yields a row for each kind of trial, and prints by itself what did not hold.
 PARTS: dict[str, Callable[[], Iterable[Row]]] = {
     "faults": faults.rows,
+    "reproducible": reproducible.prove,
 }
 
 

@@ -140,4 +140,5 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_role("claim", Claim())
     app.add_node(claim_mark, html=(visit_claim_html, None), latex=(visit_claim_latex, None))
     app.connect("doctree-read", check_facts)
+    app.connect("env-get-outdated", house.outdated)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
+from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
@@ -19,6 +20,7 @@ from recorder.transcript import Transcript
 
 logger = logging.getLogger(__name__)
 
+HEAD = re.compile(r"(?:---\n.*?^---$)?.*?^# [^\n]*", re.DOTALL | re.MULTILINE)
 CHAPTER = re.compile(r"\d\d-[a-z0-9-]+/(?!index$)[^/]+")
 
 
@@ -88,8 +90,28 @@ def sections_of(env: BuildEnvironment, chapter: str) -> list[Section]:
 
 def header_of(env: BuildEnvironment, chapter: str) -> Header:
     """The header of a chapter, on which the document being read then depends."""
-    env.note_dependency(layout.chapter_path(root(env), chapter))
+    seen = env.metadata[env.docname].setdefault("heads", {})
+    seen[chapter] = _head(layout.chapter_path(root(env), chapter))
     return read_header(env, chapter)
+
+
+def outdated(_: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
+    """The documents that a header was read for which is another now, or under another title.
+
+    An edit of a chapter's text leaves them as they are: a dependency on its file would not.
+    """
+    return [
+        document
+        for document in env.found_docs
+        for chapter, was in env.metadata.get(document, {}).get("heads", {}).items()
+        if _head(layout.chapter_path(root(env), chapter)) != was
+    ]
+
+
+def _head(path: Path) -> str:
+    """What others may print of a chapter: its header and its title; "" where it is no more."""
+    found = HEAD.match(path.read_text(encoding="utf-8")) if path.is_file() else None
+    return found[0] if found else ""
 
 
 def read_header(env: BuildEnvironment, chapter: str) -> Header:

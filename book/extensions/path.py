@@ -19,6 +19,7 @@ from sphinx.util.typing import ExtensionMetadata
 from book import path
 from book.extensions import house
 from book.path import Stop
+from recorder import layout
 from recorder.errors import BookError
 from recorder.header import FRONT_MATTER
 
@@ -48,7 +49,9 @@ def cost(env: BuildEnvironment, stop: Stop) -> Cost:
 
 def minutes_to_read(env: BuildEnvironment, stop: Stop) -> float:
     """How long the chapter's own words take, without its listings and the run."""
-    text = (house.root(env) / "book" / f"{stop.document}.md").read_text("utf-8")
+    chapter = layout.chapter_path(house.root(env), stop.document)
+    env.note_dependency(chapter)
+    text = chapter.read_text("utf-8")
     return len(FRONT_MATTER.sub("", text).split()) / WORDS_A_MINUTE
 
 

@@ -21,7 +21,7 @@ from sphinx.util.typing import ExtensionMetadata
 from sphinx.writers.html5 import HTML5Translator
 from sphinx_exercise import nodes as kinds  # type: ignore[import-untyped]
 
-from book import pdf
+from book import edition
 from book.epub import Entry, package
 from book.extensions import house, mathematics
 from book.theme.latex import SUBTITLE
@@ -185,18 +185,19 @@ def lead_to_solutions(app: Sphinx, document: nodes.document, name: str) -> None:
 def about(app: Sphinx) -> dict[str, Any]:
     """What the package says of the book."""
     config = app.config
-    edition = uuid.uuid5(uuid.NAMESPACE_OID, f"nm:no-magic:{config.version}")
+    identifier = uuid.uuid5(uuid.NAMESPACE_OID, f"nm:no-magic:{config.version}")
+    modified = datetime.fromtimestamp(int(edition.epoch(house.root(app.env))), UTC)
     return {
         "title": config.project,
         "author": config.author,
         "language": config.language,
         "version": config.version,
-        "identifier": edition.urn,
+        "identifier": identifier.urn,
         "description": config.epub_description,
         "rights": config.epub_copyright,
         "subjects": SUBJECTS,
         "cover": COVER,
-        "modified": f"{datetime.fromtimestamp(int(pdf.epoch()), UTC):%Y-%m-%dT%H:%M:%SZ}",
+        "modified": f"{modified:%Y-%m-%dT%H:%M:%SZ}",
     }
 
 

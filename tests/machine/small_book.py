@@ -55,6 +55,12 @@ REFERENCES = """
 @article{gpt, author={A, B. and C, D. and E, F.}, title={Letters}, journal={J}, year={2018}}
 """
 
+CITATION = """title: "Small: A Book"
+authors: [{name: The Small authors}]
+version: 1.2.0
+date-released: 2026-03-04
+"""
+
 ALPHA = '''"""Alpha."""
 # === The tape ===
 TAPE = []
@@ -199,6 +205,7 @@ class SmallBook:
         self.write("book/back/solutions.md", SOLUTIONS)
         self.write("book/back/bibliography.md", "# Works\n\n```{bibliography}\n```\n\nThe end.\n")
         self.write("references.bib", REFERENCES)
+        self.write("CITATION.cff", CITATION)
         self.write("scripts/01-first/alpha.py", ALPHA)
         self.write("scripts/02-second/beta.py", BETA)
         self.record("01-first/alpha", ALPHA_RUN)

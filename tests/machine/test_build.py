@@ -1,11 +1,21 @@
 """A build that was cut short, or ended in a warning, never passes for a good one."""
 
 import fcntl
+import os
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from book import build, pdf
+
+CITATION = """
+title: Small
+authors: [{name: Nobody}]
+version: "1"
+date-released: 2026-11-22
+"""
 
 
 @pytest.fixture
@@ -17,19 +27,90 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (source / "index.rst").write_text("Small\n=====\n\nA page.\n")
     (tmp_path / "build").mkdir()
     (tmp_path / "requirements.lock").touch()
+    (tmp_path / "CITATION.cff").write_text(CITATION)
     monkeypatch.setattr(build, "ROOT", tmp_path)
     monkeypatch.setattr(build, "BUILD", tmp_path / "build")
     return tmp_path
 
 
-def test_a_good_build_leaves_its_marker_and_the_next_trusts_it(book: Path) -> None:
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The commands that a build starts from now on; they run."""
+    run, made = subprocess.run, []
+
+    def note(command: list[str], **rest: Any) -> Any:
+        made.append(command)
+        return run(command, **rest)
+
+    monkeypatch.setattr(subprocess, "run", note)
+    return made
+
+
+def sphinxes(commands: list[list[str]]) -> int:
+    return sum("sphinx" in command for command in commands)
+
+
+def test_a_build_with_nothing_to_do_does_nothing(
+    book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build.sphinx("html")
+    started = calls(monkeypatch)
+    os.utime(book / "book" / "index.rst")  # touched, not changed
+    build.sphinx("html")
+    assert sphinxes(started) == 0
+    (book / "book" / "index.rst").write_text("Small\n=====\n\nAnother page.\n")
+    build.sphinx("html")
+    assert sphinxes(started) == 1
+    assert "Another page." in (book / "build" / "html" / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "book/index.rst",
+        "scripts/01-tier/one.py",
+        "build/runs/01-tier/one.txt",
+        "build/figures/01-tier/one.svg",
+        "build/pages.json",
+        "references.bib",
+    ],
+)
+def test_whatever_a_page_is_made_of_makes_a_build_look(book: Path, change: str) -> None:
+    before = build.sources()
+    (book / change).parent.mkdir(parents=True, exist_ok=True)
+    (book / change).write_text("Small\n=====\n\nChanged.\n")
+    assert build.sources() != before
+
+
+def test_another_date_makes_a_build_look(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = build.sources()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "12345")
+    assert build.sources() != before
+
+
+def test_a_page_that_somebody_changed_or_took_is_made_again(book: Path) -> None:
     build.sphinx("html")
     page = book / "build" / "html" / "index.html"
-    assert "A page." in page.read_text()
-    assert (book / "build" / ".html-made").read_text().startswith(build.machine())
-    written = page.stat().st_mtime_ns
+    good = page.read_bytes()
+    for spoil in (lambda: page.write_text("spoilt"), page.unlink):
+        spoil()
+        build.sphinx("html")
+        assert page.read_bytes() == good
+
+
+def test_what_latex_adds_to_its_folder_stays(book: Path) -> None:
+    build.sphinx("latex", besides=pdf.BESIDES)
+    (book / "build" / "latex" / "no-magic.aux").write_text("pages")
+    (book / "book" / "index.rst").write_text("Small\n=====\n\nAnother page.\n")
+    build.sphinx("latex", besides=pdf.BESIDES)
+    assert (book / "build" / "latex" / "no-magic.aux").exists()
+
+
+def test_a_marker_that_is_no_marker_is_none(book: Path) -> None:
     build.sphinx("html")
-    assert page.stat().st_mtime_ns == written
+    (book / "build" / ".html-made").write_text("{}")
+    (book / "build" / "html" / "index.html").write_text("half")
+    build.sphinx("html")
+    assert "A page." in (book / "build" / "html" / "index.html").read_text()
 
 
 def test_other_extensions_make_every_page_anew(book: Path) -> None:

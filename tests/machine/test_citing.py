@@ -36,6 +36,20 @@ pytestmark = pytest.mark.filterwarnings("ignore::sphinx.deprecation.RemovedInSph
 # --- The edition
 
 
+def test_time_is_taken_from_the_environment_or_the_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "12345")
+    assert edition.epoch(ROOT) == "12345"
+    monkeypatch.delenv("SOURCE_DATE_EPOCH")
+    assert int(edition.epoch(ROOT)) > 1_700_000_000
+
+
+def test_time_without_git_is_the_editions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "CITATION.cff").write_text(CFF)
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert edition.epoch(tmp_path) == "1772582400"
+
+
 def test_the_books_own_file_names_the_edition() -> None:
     fields = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert fields.keys() >= {"cff-version", "message", "title", "authors"}  # what cff 1.2.0 demands

@@ -171,7 +171,7 @@ def test_works_of_one_author_and_year_get_letters(book: SmallBook) -> None:
         ("build/runs/01-first/alpha--no-add.json", ["01-first/alpha", "back/solutions"]),
         ("build/runs/02-second/beta.txt", ["02-second/beta"]),
         ("build/figures/01-first/alpha-learning-curves-dark.svg", ["01-first/alpha"]),
-        (A, ["01-first/alpha", "back/solutions"]),
+        (A, ["01-first/alpha"]),
         (B, ["02-second/beta"]),
         ("references.bib", ["back/bibliography"]),
     ],
@@ -183,6 +183,20 @@ def test_only_the_pages_that_show_a_file_are_read_again(
     assert book.build() == [] and book.read == []
     book.write(path, (book.root / path).read_text(encoding="utf-8"))
     assert book.build() == [] and book.read == stale
+
+
+def test_only_an_edit_of_the_header_or_the_title_reaches_other_pages(book: SmallBook) -> None:
+    book.build()
+    book.change(A, "the gain", "the whole gain")
+    assert book.build() == [] and book.read == ["01-first/alpha"]
+    book.change(
+        "book/01-first/alpha.md",
+        "  steps: ",
+        "  paces: 'steps'\n  steps: ".replace("'steps'", r"'steps \| (\d)'"),
+    )
+    assert book.build() == [] and book.read == ["01-first/alpha", "back/solutions"]
+    book.change(A, "# Alpha", "# Another alpha")
+    assert book.build() == [] and book.read == ["01-first/alpha", "back/solutions"]
 
 
 def test_only_the_pages_that_changed_are_written_again(book: SmallBook) -> None:

@@ -193,22 +193,6 @@ def test_a_draft_is_one_pass_unchecked_and_no_book(
     assert not (tmp_path / "no-magic.pdf").exists()
 
 
-def test_time_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "12345")
-    assert pdf.epoch() == "12345"
-    monkeypatch.delenv("SOURCE_DATE_EPOCH")
-    monkeypatch.setattr(pdf, "ROOT", Path(__file__).resolve().parent.parent.parent)
-    assert int(pdf.epoch()) > 1_700_000_000
-
-
-def test_time_without_git_is_the_editions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "CITATION.cff").write_text("date-released: 2026-11-22\n")
-    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(pdf, "ROOT", tmp_path)
-    assert pdf.epoch() == "1795305600"
-
-
 # --- TeX Live
 
 FOUND = 'for f in "$@"; do echo /tex/$f; done'

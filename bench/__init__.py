@@ -1,0 +1,1 @@
+"""What scripts and builds cost, measured: `make bench`. No test depends on a time."""
