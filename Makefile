@@ -1,7 +1,7 @@
 # The one entry point. `make help` names every target.
 
 PYTHON ?= python3
-RUN := .venv/bin/python
+RUN := .venv/bin/python -m recorder.told
 
 .DEFAULT_GOAL := help
 .PHONY: help book runs figures html pdf epub dist check test prove audit bench lock readmes clean setup setup-test
@@ -10,28 +10,28 @@ help:  ## name every target
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 book: setup  ## everything: run the scripts, draw the figures, make HTML, PDF and EPUB
-	@$(RUN) -m book.bubblewrap
-	@$(RUN) -m book.texlive
+	@$(RUN) book.bubblewrap
+	@$(RUN) book.texlive
 	@$(MAKE) --no-print-directory pdf  # first: the web pages cite its page numbers
 	@$(MAKE) --no-print-directory html
 	@$(MAKE) --no-print-directory epub
 
 runs: setup  ## run what is missing or stale (FRESH=1: without the cache; FROM=archive: an edition's)
-	@$(RUN) -m recorder $(if $(FROM),--from "$(FROM)")
+	@$(RUN) recorder $(if $(FROM),--from "$(FROM)")
 
 figures: runs  ## draw the figures of the transcripts that changed
-	@$(RUN) -m book.path
-	@$(RUN) -m book.figures.draw
+	@$(RUN) book.path
+	@$(RUN) book.figures.draw
 
 html: figures  ## build/html/index.html (needs no TeX)
-	@$(RUN) -m book.build html
+	@$(RUN) book.build html
 
 pdf: figures  ## build/no-magic.pdf and a PDF a chapter (PAPER=letter; DRAFT=1: a fast look)
-	@$(RUN) -m book.texlive
-	@$(RUN) -m book.build pdf
+	@$(RUN) book.texlive
+	@$(RUN) book.build pdf
 
 epub: figures  ## build/no-magic.epub (needs no TeX)
-	@$(RUN) -m book.build epub
+	@$(RUN) book.build epub
 
 dist: setup  ## build/dist/: all files of an edition, named with its version, and their SHA256SUMS
 	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=letter
@@ -39,27 +39,27 @@ dist: setup  ## build/dist/: all files of an edition, named with its version, an
 	@rm -f build/.html-made build/.epub-made  # begun anew: no trace of earlier builds
 	@$(MAKE) --no-print-directory html
 	@$(MAKE) --no-print-directory epub
-	@$(RUN) -m book.dist
+	@$(RUN) book.dist
 
 check: setup-test  ## style, types and house rules, in seconds
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
-	@$(RUN) -m pytest tests/test_house.py
+	@.venv/bin/python -m pytest tests/test_house.py
 
 test: check book  ## everything: check, the book, every test
-	@$(RUN) -m book.chromium
-	@$(RUN) -m pytest -n 2 --dist loadfile tests/machine
-	@$(RUN) -m pytest -n 2 --dist loadfile tests --ignore tests/machine  # JAX allows no forks after it
+	@$(RUN) book.chromium
+	@.venv/bin/python -m pytest -n 2 --dist loadfile tests/machine
+	@.venv/bin/python -m pytest -n 2 --dist loadfile tests --ignore tests/machine  # JAX allows no forks after it
 
 prove: setup-test book  ## the same numbers everywhere, nothing lost, nobody let in: half an hour
-	@$(RUN) -m proof
+	@.venv/bin/python -m proof
 
 audit: setup-test  ## are all packages locked, the installed ones those, and free of known faults?
-	@$(RUN) -m book.audit
+	@$(RUN) book.audit
 
 bench: book  ## print what scripts and builds cost in user seconds, and how that grows
-	@$(RUN) -m bench
+	@$(RUN) bench
 
 lock:  ## write the lock files from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
@@ -70,7 +70,7 @@ lock:  ## write the lock files from pyproject.toml (needs uv)
 	    --no-emit-index-url --group audit -o requirements-audit.lock
 
 readmes: runs  ## write scripts/*/README.md from the chapters' headers and the runs
-	@$(RUN) -m book.readmes
+	@$(RUN) book.readmes
 
 clean:  ## remove everything that was made, except .venv and the cache of runs
 	rm -rf build

@@ -7,12 +7,18 @@ Does nothing when .venv already holds what the lock file asks for. Whatever stan
 later, so that an old one can say that it is too old.
 """
 
-import fcntl
-import hashlib
-import shutil
-import subprocess
-import sys
-from pathlib import Path
+import _signal  # built in, so there at once
+
+if __name__ == "__main__":
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # Ctrl-C ends this without a traceback
+
+import fcntl  # noqa: E402
+import hashlib  # noqa: E402
+import os  # noqa: E402
+import shutil  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
@@ -60,7 +66,9 @@ def fingerprint(lock):
 
 def installed():
     """The fingerprints that .venv already satisfies."""
-    return set(FINGERPRINTS.read_text().split()) if FINGERPRINTS.is_file() else set()
+    if not FINGERPRINTS.is_file() or not (VENV / "bin" / "python").exists():
+        return set()
+    return set(FINGERPRINTS.read_text(errors="replace").split())
 
 
 def explain(output):
@@ -77,8 +85,9 @@ def explain(output):
 
 
 def call(*command):
-    """(succeeded, output) of a command."""
-    result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    """(succeeded, output) of a command; it holds the lock of `main` too, should it outlive it."""
+    told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    result = subprocess.run(command, close_fds=False, **told)
     return result.returncode == 0, result.stdout
 
 
@@ -100,6 +109,7 @@ def pip_install(lock):
 def main():
     lock = sys.argv[1]
     with Path(__file__).open() as guard:
+        os.set_inheritable(guard.fileno(), True)
         fcntl.flock(guard, fcntl.LOCK_EX)  # a second build waits for the first one's set-up
         have = installed() & {fingerprint(BOOK_LOCK), fingerprint(TEST_LOCK)}
         if fingerprint(lock) in have:

@@ -6,9 +6,9 @@ pages differ; with DRAFT=1 it is the result of one pass of LaTeX, and goes besid
 Sphinx trusts the modification times of what it wrote, so a page that was half written when the
 build was killed, or written by a build that ended in a warning, or by other extensions, or changed
 since, would pass for a good one. A marker stands beside the output from the good end of a build to
-the beginning of the next: what built it, of which sources, and which files were made. Where the
-first or the last is not as it was the build begins anew; where all is, there is nothing to do. A
-lock file keeps a second build waiting for the first.
+the beginning of the next: what built it, of which sources, and a hash of all that was made. Where
+the first or the last is not as it was the build begins anew; where all is, there is nothing to do.
+A lock file keeps a second build waiting for the first, and for every process of it.
 """
 
 import fcntl
@@ -18,7 +18,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from recorder.records import Record, read_json, write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
+HERE = ROOT  # where recorder.told is found
 
 
 @contextmanager
@@ -35,6 +36,8 @@ def locked() -> Iterator[None]:
     BUILD.mkdir(exist_ok=True)
     with (BUILD / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        # Whatever is begun from here inherits the lock: a Sphinx that outlives this process too.
+        os.set_inheritable(file.fileno(), True)
         yield
 
 
@@ -64,48 +67,46 @@ def sources() -> str:
     return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
-def written(out: Path) -> dict[str, list[int]]:
-    """Size and time of each file in a folder: by them a changed file is known."""
-    about = {path: path.stat() for path in sorted(out.rglob("*")) if path.is_file()}
-    return {
-        path.relative_to(out).as_posix(): [stat.st_size, stat.st_mtime_ns]
-        for path, stat in about.items()
-    }
+def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> None:
+    """Run one Sphinx builder, every warning an error; exit with its status if it fails.
 
-
-def sphinx(builder: str, folder: str = "") -> None:
-    """Run one Sphinx builder, every warning an error; exit with its status if it fails."""
+    `besides` are the names of files in its folder that are made of what it made.
+    """
     name = folder or builder
     out, trees = BUILD / name, BUILD / "doctrees" / name
     marker = BUILD / f".{name}-made"
+
+    def made() -> str:
+        files = [path for room in (out, trees) for path in room.rglob("*")]
+        return digest(path for path in files if path.name not in besides)
+
     here: Record = {"machine": machine(), "sources": sources()}
     last = read_json(marker)
-    now = written(out)
-    whole = bool(last) and all(now.get(name) == was for name, was in last["made"].items())
+    whole = last.get("made") == made()
     if whole and last | here == last:
         return
-    if not whole or last["machine"] != here["machine"]:
+    if not whole or last.get("machine") != here["machine"]:
         shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(trees, ignore_errors=True)
     marker.unlink(missing_ok=True)
     options = ["-W", "-n", "--keep-going", "-j", "auto", "-q"]
-    command = [sys.executable, "-m", "sphinx", "-b", builder, *options, "-d", str(trees)]
-    command += [str(ROOT / "book"), str(out)]
+    command = [sys.executable, "-m", "recorder.told", "sphinx", "-b", builder, *options]
+    command += ["-d", str(trees), str(ROOT / "book"), str(out)]
     dated = os.environ | {"SOURCE_DATE_EPOCH": edition.epoch(ROOT)}  # no page shows another day
-    status = subprocess.run(command, cwd=ROOT, env=dated).returncode
+    status = subprocess.run(command, cwd=HERE, env=dated, close_fds=False).returncode
     if status:
-        sys.exit(status)
-    write_whole(marker, json.dumps(here | {"made": written(out)}).encode())
+        sys.exit(f"Sphinx made no {name} (status {status}); mend what it says above, make again.")
+    write_whole(marker, json.dumps(here | {"made": made()}).encode())
 
 
 def pdf() -> str:
     """Make the PDF; the name of its file."""
-    from book.pdf import NAME, typeset_book  # needs TeX, which html does not
+    from book.pdf import BESIDES, NAME, typeset_book  # needs TeX, which html does not
 
     paper, draft = os.environ.get("PAPER", "a4").lower(), os.environ.get("DRAFT") == "1"
     other = [] if paper == "a4" else [paper]
     folder = "-".join(["latex", *other])
-    sphinx("latex", folder)
+    sphinx("latex", folder, BESIDES)
     name = "-".join([NAME, *other, *(["draft"] if draft else [])]) + ".pdf"
     typeset_book(BUILD / folder, BUILD / name, draft)
     return name

@@ -22,6 +22,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_exercise",
+    "book.extensions.changed",
     "book.extensions.sections",
     "book.extensions.listings",
     "book.extensions.facts",

@@ -23,8 +23,9 @@ import pikepdf
 
 from book import chapters, edition, texlive
 from book.chapters import Span
+from recorder.data import sha256
 from recorder.layout import script_path
-from recorder.records import write_whole
+from recorder.records import read_json, write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -33,6 +34,10 @@ LANGUAGE = "en"
 CREATOR = "Sphinx and LuaLaTeX"
 ALLOWED = 1.0  # points by which a box may be too full: no eye sees it
 MADE = ("aux", "toc", "out", "idx", "ind", "ilg", "log", "fls", "fdb_latexmk", "pdf")
+MARKER = (
+    ".made"  # beside them: their hashes, from the good end of a run to the next one's beginning
+)
+BESIDES = (MARKER, "latexmk.log", *(f"{NAME}.{suffix}" for suffix in MADE))
 
 OVERFULL = re.compile(r"Overfull \\([hv])box \(([\d.]+)pt too (?:wide|high)\)")
 LINE = re.compile(r"(?:at lines?|on input line) (\d+)")
@@ -137,11 +142,11 @@ def failure(log: str, tex: str) -> str:
 
 def typeset(folder: Path, time: str, draft: bool = False) -> bool:
     """Run LaTeX in this folder until the book is stable, or once; False if it stopped."""
-    unfinished = folder / ".unfinished"
-    if unfinished.exists():  # a run was cut short: what it left may be half a file
-        for suffix in MADE:
-            (folder / f"{NAME}.{suffix}").unlink(missing_ok=True)
-    unfinished.touch()
+    known = read_json(folder / MARKER)
+    if any(known.get(name) != was for name, was in left(folder).items()):
+        for name in left(folder):  # of a run that was cut short, or damaged since
+            (folder / name).unlink()
+    (folder / MARKER).unlink(missing_ok=True)
     command = ["lualatex", "--no-shell-escape"]
     if not draft:
         command = ["latexmk", "-norc", "-lualatex", "-silent", "-latexoption=--no-shell-escape"]
@@ -153,11 +158,18 @@ def typeset(folder: Path, time: str, draft: bool = False) -> bool:
     settings |= {"shell_escape": "f", "openin_any": "p", "openout_any": "p"}  # no other folder
     with (folder / "latexmk.log").open("wb") as log:
         silent: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+        silent |= {"close_fds": False}  # it holds the lock of build.py too
         run = subprocess.run(command, cwd=folder, env=os.environ | settings, **silent)
     done = run.returncode == 0
     if done:
-        unfinished.unlink()
+        write_whole(folder / MARKER, json.dumps(left(folder)).encode())
     return done
+
+
+def left(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file there that LaTeX made, by name."""
+    files = [folder / f"{NAME}.{suffix}" for suffix in MADE]
+    return {path.name: sha256(path.read_bytes()) for path in files if path.is_file()}
 
 
 def finish(made: Path, target: Path, time: str) -> None:

@@ -28,7 +28,7 @@ class Cache:
             return None
         given = records.inputs(run)
         entry = records.read_json(self._path(run, given))
-        record, printed = entry.get("record", {}), str(entry.get("transcript")).encode()
+        record, printed = entry.get("record", {}), _bytes(entry.get("transcript"))
         return (record, printed) if records.vouches(record, given, sums, printed) else None
 
     def store(self, run: Run, record: Record, printed: bytes) -> None:
@@ -38,13 +38,13 @@ class Cache:
         with suppress(OSError):
             records.write_whole(path, entry.encode())
             for old in self._entries(run)[KEPT:]:
-                old.unlink()
+                old.unlink(missing_ok=True)
 
     def seconds(self, run: Run) -> float | None:
         """User seconds of the newest run of this name, whatever its inputs were."""
         for path in self._entries(run) if self._reading else []:
             record = records.read_json(path).get("record")
-            if isinstance(record, dict) and "user_seconds" in record:
+            if isinstance(record, dict) and isinstance(record.get("user_seconds"), float):
                 return float(record["user_seconds"])
         return None
 
@@ -55,11 +55,21 @@ class Cache:
 
     def _entries(self, run: Run) -> list[Path]:
         """The files of a run, newest first."""
-        return sorted(
-            (self._folder / run.label).glob("*.json"),
-            key=lambda path: path.stat().st_mtime,
-            reverse=True,
-        )
+        paths = (self._folder / run.label).glob("*.json")
+        return sorted(paths, key=_modified, reverse=True)
+
+
+def _bytes(text: object) -> bytes:
+    """A transcript as it was printed; JSON can also say what no UTF-8 can."""
+    return str(text).encode(errors="replace")
+
+
+def _modified(path: Path) -> float:
+    """When an entry was written, in seconds; another recorder may have removed it just now."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0
 
 
 def user_folder() -> Path:

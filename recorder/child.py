@@ -159,11 +159,12 @@ def _gathered(report: bytes) -> dict[str, list[Any]]:
     """
     news: dict[str, list[Any]] = {}
     try:
-        for line in report.splitlines():
-            for key, value in json.loads(line).items():
-                if not isinstance(value, NEWS[key]):
-                    raise TypeError(key)
-                news.setdefault(key, []).append(value)
+        for line in report.splitlines(keepends=True):
+            if line.endswith(b"\n"):  # else it was cut short: the disk is full, the script killed
+                for key, value in json.loads(line).items():
+                    if not isinstance(value, NEWS[key]):
+                        raise TypeError(key)
+                    news.setdefault(key, []).append(value)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         news.setdefault("refused", []).append("it writes where only its guard may write")
     return news

@@ -102,6 +102,8 @@ def _check(run: Run, contents: Mapping[str, bytes], sums: Mapping[str, str], tag
     missing = [key for key in records.KEYS if key not in record]
     if missing or not isinstance(record.get("data"), dict):
         raise BookError(f"{name}.json is no record of a run; fetch the archive again.")
+    if record["record_sha256"] != records.seal(record):
+        raise BookError(f"{name}.json is not what was recorded; fetch the archive again.")
     if record["transcript_sha256"] != sha256(contents[f"{name}.txt"]):
         raise BookError(f"{name}.txt is not what its record vouches for; fetch the archive again.")
     given = records.inputs(run)

@@ -11,8 +11,8 @@ from recorder.layout import shown
 from recorder.plan import Run
 
 TAIL = 6  # lines of the script's own error that are shown
-# What no page can show, and XML forbids: all but tab and newline.
-CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+# What no page can show, and XML forbids: all but tab and newline, of what ends a line or cannot be.
+CONTROL = re.compile(r"[\0-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,22 @@ def _reason(outcome: Outcome, limits: Limits, sums: dict[str, str]) -> str | Non
     unknown = [path for path in outcome.opened if path not in sums]
     if unknown:
         return f"it read {unknown[0]}, which SHA256SUMS there does not list"
+    return _no_text(outcome.printed)
+
+
+def _no_text(printed: bytes) -> str | None:
+    """Why what a run printed is no plain text, which every page can show."""
     try:
-        text = outcome.printed.decode()
+        text = printed.decode()
     except UnicodeDecodeError as error:
-        line = outcome.printed.count(b"\n", 0, error.start) + 1
+        line = printed.count(b"\n", 0, error.start) + 1
         return f"line {line} of what it printed is not UTF-8 ({error.reason})"
-    if control := CONTROL.search(text):
-        line = text.count("\n", 0, control.start()) + 1
-        return f"line {line} of what it printed has the control character {control[0]!r}"
+    if found := CONTROL.search(text):
+        line = text.count("\n", 0, found.start()) + 1
+        return (
+            f"line {line} of what it printed has the control character {found[0]!r}; "
+            "colours and progress bars go to stderr"
+        )
     return None
 
 

@@ -23,7 +23,7 @@ Record = dict[str, Any]
 KEYS = (
     "script", "script_sha256", "experiment", "set", "data", "guard", "python", "implementation",
     "platform", "machine", "cpu", "user_seconds", "peak_memory", "exit_status", "date",
-    "transcript_sha256", "output_bytes",
+    "transcript_sha256", "output_bytes", "record_sha256",
 )  # fmt: skip
 MACHINE = ("guard", "python", "implementation", "platform")  # of a run's inputs, not the book's own
 EDITION = "edition.json"  # in build/runs: the runs that an edition's archive gave
@@ -43,7 +43,7 @@ def inputs(run: Run) -> Record:
 
 def made(run: Run, given: Record, outcome: Outcome, sums: dict[str, str]) -> Record:
     """The record of a run that ended well, just now; `given` are its inputs."""
-    return {
+    record = {
         "script": f"scripts/{run.name}.py",
         "experiment": run.experiment,
         **given,
@@ -58,6 +58,13 @@ def made(run: Run, given: Record, outcome: Outcome, sums: dict[str, str]) -> Rec
         "transcript_sha256": sha256(outcome.printed),
         "output_bytes": len(outcome.printed),
     }
+    return {**record, "record_sha256": seal(record)}
+
+
+def seal(record: Record) -> str:
+    """The SHA-256 of all that a record says, but for the seal itself."""
+    said = {key: value for key, value in record.items() if key != "record_sha256"}
+    return sha256(json.dumps(said, sort_keys=True).encode())
 
 
 def vouches(record: Record, given: Record, sums: dict[str, str], printed: bytes) -> bool:
@@ -67,6 +74,7 @@ def vouches(record: Record, given: Record, sums: dict[str, str], printed: bytes)
             all(record[key] == value for key, value in given.items())
             and all(sums.get(path) == digest for path, digest in record["data"].items())
             and record["transcript_sha256"] == sha256(printed)
+            and record["record_sha256"] == seal(record)
         )
     except (KeyError, TypeError, AttributeError):
         return False
@@ -86,8 +94,9 @@ def is_fresh(run: Run, sums: dict[str, str]) -> bool:
 
 def _of_edition(run: Run) -> bool:
     """Whether the record of `run` is the one that an edition's archive gave."""
-    taken = read_json(run.root / "build" / "runs" / EDITION).get("records", {})
-    return run.record.exists() and taken.get(run.label) == sha256(run.record.read_bytes())
+    taken = read_json(run.root / "build" / "runs" / EDITION).get("records")
+    known = taken.get(run.label) if isinstance(taken, dict) else None
+    return run.record.exists() and known == sha256(run.record.read_bytes())
 
 
 def last(run: Run) -> Record:
@@ -105,7 +114,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The mapping in a JSON file; {} when it is missing, unreadable or something else."""
     try:
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -79,9 +79,9 @@ class Transcript:
             printed = path.read_bytes()
             record = json.loads(path.with_suffix(".json").read_bytes())
             whole = record["transcript_sha256"] == hashlib.sha256(printed).hexdigest()
-        except FileNotFoundError:
+        except OSError:
             raise BookError(f"{name} has no transcript yet; run `make runs`.") from None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             whole = False
         if not whole:
             raise BookError(

@@ -13,13 +13,17 @@ import fcntl
 import hashlib
 import inspect
 import json
+import multiprocessing
 import os
 import re
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from importlib import metadata, util
 from io import BytesIO
@@ -42,7 +46,7 @@ def digest(path: Path) -> str:
     """The file's SHA-256, or an empty string where there is none."""
     try:
         return hashlib.sha256(path.read_bytes()).hexdigest()
-    except FileNotFoundError:
+    except OSError:
         return ""
 
 
@@ -88,6 +92,13 @@ class Run:
         return value
 
 
+def is_stamp(figure: Any) -> bool:
+    """Whether this, out of a file that anything may have befallen, is a figure's stamp."""
+    return figure.keys() == {"key", "read", "made"} and all(
+        isinstance(was, str) for files in (figure["read"], figure["made"]) for was in files.values()
+    )
+
+
 @dataclass
 class Drawing:
     """What one figures module gave: the stamp of each figure, and the sentences of what failed."""
@@ -117,8 +128,8 @@ class Module:
         """The stamp of each figure's last drawing."""
         try:
             stamps = json.loads(self.stamp.read_text(encoding="utf-8"))
-            whole = all(figure.keys() == {"key", "read", "made"} for figure in stamps.values())
-        except (FileNotFoundError, ValueError, AttributeError):
+            whole = all(map(is_stamp, stamps.values()))
+        except (OSError, ValueError, AttributeError, RecursionError):
             return {}
         return stamps if whole else {}
 
@@ -308,6 +319,22 @@ def _draw(module: Module) -> Drawing:
     return module.draw()
 
 
+def _begin() -> None:
+    """In a process of the pool: end with the process that began it, and silently at Ctrl-C.
+
+    One that outlived it would wait for ever, and hold the lock that the next build waits for.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent
+    parent.join()
+    os._exit(1)
+
+
 def main(arguments: list[str], root: Path = ROOT) -> int:
     """Draw the stale figures of the modules named (T/N), or of all; 1 if any failed."""
     sys.path.insert(0, str(ROOT))
@@ -328,8 +355,12 @@ def draw_all(root: Path, names: list[str], arguments: list[str]) -> int:
     modules = [Module(root, name) for name in names]
     stale = [m for m in modules if (not arguments or m.name in arguments) and not m.is_fresh()]
     if len(stale) > 1:
-        with ProcessPoolExecutor(min(len(stale), os.cpu_count() or 1)) as pool:
-            results = list(pool.map(_draw, stale))
+        processes = min(len(stale), os.cpu_count() or 1)
+        try:
+            with ProcessPoolExecutor(processes, initializer=_begin) as pool:
+                results = list(pool.map(_draw, stale))
+        except BrokenProcessPool:
+            raise FigureError("A process that drew figures was killed; make again.") from None
     else:
         results = [module.draw() for module in stale]
     keep: set[str] = set()

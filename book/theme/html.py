@@ -1,6 +1,7 @@
 """What the HTML edition asks of Sphinx and of its theme. The look is in static/nomagic.css."""
 
 import shutil
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.search import IndexBuilder, js_index
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.typing import ExtensionMetadata
 from sphinx.writers.html5 import HTML5Translator
@@ -94,13 +96,33 @@ def serve_early(app: Sphinx) -> None:
         app.config.html_static_path = [*app.config.html_static_path, str(sheet)]
 
 
-def forget_words(app: Sphinx) -> list[Any]:
-    """Drop words that no page holds any longer: Sphinx keeps them in the index of the search."""
-    indexer = getattr(app.builder, "indexer", None)
-    for words in (indexer._mapping, indexer._title_mapping) if indexer else ():
+def mend_search(app: Sphinx) -> list[Any]:
+    """Give the index of the search what a clean build would: Sphinx's own errs after an edit."""
+    if indexer := getattr(app.builder, "indexer", None):
+        forget_words(indexer)
+        remember_entries(indexer, Path(app.outdir) / "searchindex.js")
+    return []  # no page is added
+
+
+def forget_words(indexer: IndexBuilder) -> None:
+    """Drop words that no page holds any longer: Sphinx keeps them."""
+    for words in (indexer._mapping, indexer._title_mapping):
         for word in [word for word, pages in words.items() if not pages]:
             del words[word]
-    return []  # no page is added
+
+
+def remember_entries(indexer: IndexBuilder, last: Path) -> None:
+    """Keep the index entries of the pages that are not written anew: Sphinx drops them."""
+    written = indexer._index_entries
+    kept: dict[str, list[tuple[str, str, str]]] = {}
+    with suppress(FileNotFoundError):
+        frozen = js_index.loads(last.read_text(encoding="utf-8"))
+        for text, places in frozen["indexentries"].items():
+            for number, target, main in places:
+                page = frozen["docnames"][number]
+                if page in indexer._titles and page not in written:
+                    kept.setdefault(page, []).append((text, target, "main" if main else ""))
+    indexer._index_entries = dict(sorted({**kept, **written}.items()))
 
 
 def finish(app: Sphinx, exception: Exception | None) -> None:
@@ -118,7 +140,7 @@ def finish(app: Sphinx, exception: Exception | None) -> None:
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_post_transform(CloseUp)
     app.connect("builder-inited", serve_early)
-    app.connect("html-collect-pages", forget_words)
+    app.connect("html-collect-pages", mend_search)
     # The theme overlooks the default translator where any other format has one of its own.
     app.set_translator("html", Writer)
     app.connect("build-finished", finish, priority=900)  # after the theme, which writes the file

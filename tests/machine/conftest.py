@@ -1,5 +1,6 @@
 """Books of tiny scripts, for the tests of the recorder."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,20 @@ def workshop(tmp_path: Path) -> Iterator[Workshop]:
     made = Workshop(tmp_path / "first", tmp_path / "cache")
     yield made
     made.stop()
+
+
+@pytest.fixture
+def limited() -> Iterator[None]:
+    """A test that hangs when the product is broken, such as one of a deaf script, fails instead."""
+
+    def hangs(*_: object) -> None:
+        raise AssertionError("it takes longer than a minute: something that must be ended is not")
+
+    before = signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture

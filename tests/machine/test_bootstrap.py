@@ -29,7 +29,13 @@ def bootstrap(tmp_path: Path) -> ModuleType:
 def pips(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The lock files that pip was called with; neither pip nor venv is run."""
     calls: list[str] = []
-    monkeypatch.setattr(bootstrap, "make_venv", lambda: bootstrap.VENV.mkdir(exist_ok=True))
+    python = bootstrap.VENV / "bin" / "python"
+
+    def make_venv() -> None:
+        python.parent.mkdir(parents=True, exist_ok=True)
+        python.touch()
+
+    monkeypatch.setattr(bootstrap, "make_venv", make_venv)
     monkeypatch.setattr(bootstrap, "pip_install", calls.append)
     return calls
 
@@ -90,6 +96,16 @@ def test_the_test_tools_include_the_book_tools(
     run(bootstrap, monkeypatch, "requirements-test.lock")
     run(bootstrap, monkeypatch, "requirements.lock")
     assert len(pips) == 1
+
+
+@pytest.mark.parametrize("gone", ["bin/python", "fingerprints"])
+def test_an_environment_that_lost_something_is_made_again(
+    gone: str, bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, pips: list[str]
+) -> None:
+    run(bootstrap, monkeypatch, "requirements.lock")
+    (bootstrap.VENV / gone).unlink()
+    run(bootstrap, monkeypatch, "requirements.lock")
+    assert len(pips) == 2
 
 
 def test_a_changed_lock_is_installed(

@@ -98,10 +98,10 @@ def test_a_page_that_somebody_changed_or_took_is_made_again(book: Path) -> None:
 
 
 def test_what_latex_adds_to_its_folder_stays(book: Path) -> None:
-    build.sphinx("latex")
+    build.sphinx("latex", besides=pdf.BESIDES)
     (book / "build" / "latex" / "no-magic.aux").write_text("pages")
     (book / "book" / "index.rst").write_text("Small\n=====\n\nAnother page.\n")
-    build.sphinx("latex")
+    build.sphinx("latex", besides=pdf.BESIDES)
     assert (book / "build" / "latex" / "no-magic.aux").exists()
 
 
@@ -121,6 +121,15 @@ def test_other_extensions_make_every_page_anew(book: Path) -> None:
     (book / "book" / "theme" / "look.css").write_text("p { color: red }")
     build.sphinx("html")
     assert "A page." in page.read_text()
+
+
+@pytest.mark.parametrize("damaged", ["html/index.html", "doctrees/html/index.doctree"])
+def test_a_file_that_was_damaged_since_is_made_again(book: Path, damaged: str) -> None:
+    build.sphinx("html")
+    good = (book / "build" / "html" / "index.html").read_bytes()
+    (book / "build" / damaged).write_text("half a")
+    build.sphinx("html")
+    assert (book / "build" / "html" / "index.html").read_bytes() == good
 
 
 def test_a_warning_fails_this_build_and_the_next(book: Path) -> None:
@@ -158,7 +167,7 @@ def test_other_papers_and_drafts_stand_beside_the_book(
     monkeypatch.setenv("DRAFT", draft)
     assert build.pdf() == made
     assert calls == [
-        ("latex", folder),
+        ("latex", folder, pdf.BESIDES),
         (build.BUILD / folder, build.BUILD / made, draft == "1"),
     ]
 

@@ -161,11 +161,13 @@ def without(name: str) -> Callable[[Contents], Contents]:
 
 
 def record(name: str, **fields: object) -> Callable[[Contents], Contents]:
-    """Change fields of a record."""
+    """Change fields of a record, which vouches for them."""
 
     def change(contents: Contents) -> Contents:
         key = f"runs/{TIER}/{name}.json"
-        return {**contents, key: json.dumps({**json.loads(contents[key]), **fields}).encode()}
+        changed = {**json.loads(contents[key]), **fields}
+        sealed = {"record_sha256": records.seal(changed)}
+        return {**contents, key: json.dumps({**changed, **sealed, **fields}).encode()}
 
     return change
 
@@ -190,6 +192,7 @@ def record(name: str, **fields: object) -> Callable[[Contents], Contents]:
         ),
         (lambda c: {**c, f"runs/{TIER}/one.json": b"{"}, f"runs/{TIER}/one.json is no record"),
         (record("one", data=None), f"runs/{TIER}/one.json is no record of a run"),
+        (record("one", record_sha256="0"), f"runs/{TIER}/one.json is not what was recorded"),
         (
             record("one", script_sha256="0"),
             f"scripts/{TIER}/one.py is not what runs/{TIER}/one.json records: these are not the",

@@ -1,5 +1,6 @@
 """The figures' driver: what it draws, when, and what it says when it cannot."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ import pikepdf
 import pytest
 
 from book.figures import draw, style
+from tests.machine.workshop import wait_until
 
 MODULE = r"""
 from matplotlib import pyplot as plt
@@ -273,3 +275,26 @@ def test_two_chapters_are_drawn_side_by_side(book: Book, run: Run) -> None:
     status, out, err = run()
     assert (status, out.count("drawn: 01-first/tiny-")) == (1, 2)
     assert "other.py, learning_curve" in err and "make runs" in err
+
+
+def test_what_draws_ends_with_a_killed_driver_and_holds_up_no_other(book: Book) -> None:
+    """A process of the pool that lived on would hold the lock, and wait for ever."""
+    begun = book.root / "begun"
+    slow = f"import time\nfrom pathlib import Path\nPath({str(begun)!r}).touch()\ntime.sleep(99)\n"
+    book.write(slow)
+    (book.module.parent / "other.py").write_text(slow)
+    program = "import sys; from book.figures import draw; draw.main([], draw.Path(sys.argv[1]))"
+    driver = subprocess.Popen([sys.executable, "-c", program, str(book.root)], cwd=draw.ROOT)
+    wait_until(begun.exists)
+    driver.kill()
+    driver.wait()
+
+    def free() -> bool:
+        with (book.root / "build/.figures-lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    wait_until(free)

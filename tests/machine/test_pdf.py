@@ -154,14 +154,24 @@ def programs(folder: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> N
 def test_run_cut_short_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     book = tmp_path / "latex"
     book.mkdir()
-    (book / "no-magic.aux").write_text("half a fi")
-    programs(tmp_path / "bin", monkeypatch, latexmk="exit 1")
+    programs(tmp_path / "bin", monkeypatch, latexmk="echo half > no-magic.aux; exit 1")
     assert not pdf.typeset(book, "0")
-    assert (book / "no-magic.aux").exists()  # nobody had been interrupted
+    assert (book / "no-magic.aux").exists()
     programs(tmp_path / "bin", monkeypatch, latexmk="test ! -e no-magic.aux")
     assert pdf.typeset(book, "0")
     assert pdf.typeset(book, "0")
-    assert not (book / ".unfinished").exists()
+
+
+def test_what_was_damaged_since_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs(tmp_path / "bin", monkeypatch, latexmk="echo whole > no-magic.aux")
+    assert pdf.typeset(tmp_path, "0")
+    programs(tmp_path / "bin", monkeypatch, latexmk="test -e no-magic.aux")
+    assert pdf.typeset(tmp_path, "0")
+    (tmp_path / "no-magic.aux").write_text("who")
+    assert not pdf.typeset(tmp_path, "0")
+    assert not (tmp_path / "no-magic.aux").exists()
 
 
 def test_a_draft_is_one_pass_unchecked_and_no_book(

@@ -100,6 +100,7 @@ def running(workshop: Workshop) -> bool:
     return bool(left_behind(str(workshop.root / "scripts" / TIER / "slow.py")))
 
 
+@pytest.mark.usefixtures("limited")
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_an_ended_recorder_leaves_no_process_and_no_half_run(workshop, number) -> None:

@@ -201,6 +201,7 @@ def test_bytes_that_are_not_utf8(workshop) -> None:
     assert "failed: line 2 of what it printed is not UTF-8 (invalid start byte)." in said
 
 
+@pytest.mark.usefixtures("limited")
 def test_too_long(workshop) -> None:
     said = workshop.failure(
         "# === Before ===\nx = 1\n# === Forever ===\nwhile True:\n    x += 1\n",
@@ -210,6 +211,7 @@ def test_too_long(workshop) -> None:
     assert said.endswith("it ran longer than 0.5 s.")
 
 
+@pytest.mark.usefixtures("limited")
 def test_too_long_and_deaf(workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recorder.child.GRACE", 0.2)
     said = workshop.failure(

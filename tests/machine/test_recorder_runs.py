@@ -48,12 +48,19 @@ def test_what_is_fresh_is_left(recorded: Workshop) -> None:
 
 
 def altered(key: str, value: object):
-    """A change to the record of the main run."""
+    """A change to the record of the main run, which vouches for it."""
 
     def alter(recorded: Workshop, _: pytest.MonkeyPatch) -> None:
-        recorded.path("one", ".json").write_text(json.dumps({**recorded.json("one"), key: value}))
+        record = {**recorded.json("one"), key: value}
+        sealed = {**record, "record_sha256": records.seal(record)}
+        recorded.path("one", ".json").write_text(json.dumps(sealed))
 
     return alter
+
+
+def unsealed(recorded: Workshop, _: pytest.MonkeyPatch) -> None:
+    record = {**recorded.json("one"), "cpu": "another"}
+    recorded.path("one", ".json").write_text(json.dumps(record))
 
 
 def without_unread_data(recorded: Workshop, _: pytest.MonkeyPatch) -> None:
@@ -82,6 +89,7 @@ def without_unread_data(recorded: Workshop, _: pytest.MonkeyPatch) -> None:
         (altered("data", {"scripts/data/gone": "0"}), ["one"]),
         (altered("data", None), ["one"]),
         (altered("cpu", "another"), []),
+        (unsealed, ["one"]),
         (
             lambda _, monkeypatch: monkeypatch.setattr(guard, "FORMAT", guard.FORMAT + 1),
             ["one", "one--more"],

@@ -137,7 +137,8 @@ class Workshop:
         self.chapter("one", "experiments: {more: {set: {STEPS: 3}}}")
 
     def stop(self) -> None:
-        """End the processes that a failed test left."""
+        """End the processes that a failed test left, and the scripts that wait for a file `go`."""
+        self.write(f"scripts/{TIER}/go", "")
         for process in self._started:
             process.kill()
             process.communicate()
