@@ -91,9 +91,7 @@ def test_processes_that_a_late_script_left_are_gone(
 )
 def test_no_page_can_show_a_control_character(workshop: Workshop, text: str, sign: str) -> None:
     said = workshop.failure(f"print('one\\ttwo')\n{text}")
-    assert said.endswith(
-        f"line 2 of what it printed has the control character {sign}; colours and progress bars go to stderr."
-    )
+    assert f"line 2 of what it printed has the control character {sign}; colours" in said
 
 
 def test_bubblewrap_is_installed_where_that_needs_no_question(
