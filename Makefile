@@ -52,7 +52,7 @@ test: check book  ## everything: check, the book, every test
 	@.venv/bin/python -m pytest -n 2 --dist loadfile tests/machine
 	@.venv/bin/python -m pytest -n 2 --dist loadfile tests --ignore tests/machine  # JAX allows no forks after it
 
-prove: setup-test book  ## the same numbers everywhere, nothing lost, nobody let in: half an hour
+prove: setup-test book  ## the same numbers everywhere, nothing lost: half an hour, the first time longer
 	@.venv/bin/python -m proof
 
 audit: setup-test  ## are all packages locked, the installed ones those, and free of known faults?
