@@ -5,6 +5,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -211,7 +212,9 @@ def test_workflows_pin_what_they_use(path: Path) -> None:
 def test_nothing_names_this_machine() -> None:
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
     assert listed.stdout, listed.stderr
-    told = (str(ROOT.parent) + "/", "x-" + "checked", "files.python" + "hosted")
+    told = ["x-" + "checked", "files.python" + "hosted"]
+    if str(ROOT.parent) != tempfile.gettempdir():  # which tests and promises may name
+        told.append(f"{ROOT.parent}/")
     for path in map(ROOT.joinpath, listed.stdout.splitlines()):
         if path.suffix in {".md", ".py", ".toml", ".bib", ".lock", ".yml", ".sh", ""}:
             text = path.read_text(encoding="utf-8", errors="replace")
