@@ -88,7 +88,9 @@ def _compare(one: Path, other: Path) -> tuple[list[str], list[str]]:
 
 
 def _sums(build: Path) -> dict[str, str]:
-    files = [path for pattern in MADE for path in build.glob(pattern) if path.is_file()]
+    """The SHA-256 of what was made, but for Sphinx's .buildinfo, which holds the folder's name."""
+    found = (path for pattern in MADE for path in build.glob(pattern) if path.is_file())
+    files = [path for path in found if path.name != ".buildinfo"]
     return {path.relative_to(build).as_posix(): sha256(path.read_bytes()) for path in files}
 
 
