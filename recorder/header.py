@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ def read(path: Path) -> Header:
     return parse(path.read_text(encoding="utf-8"), path)
 
 
+@cache
 def parse(text: str, path: Path) -> Header:
     """The header of a chapter's text, empty when it has no front matter; `path` is for messages."""
     found = FRONT_MATTER.match(text)

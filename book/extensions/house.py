@@ -5,7 +5,6 @@ A chapter is known by its document's name, tier/name, which is also the name of 
 
 import re
 from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -116,13 +115,7 @@ def _head(path: Path) -> str:
 
 def read_header(env: BuildEnvironment, chapter: str) -> Header:
     """The header of a chapter."""
-    path = layout.chapter_path(root(env), chapter)
-    return _header(path, path.stat().st_mtime_ns)
-
-
-@cache
-def _header(path: Path, modified: int) -> Header:
-    return header.read(path)
+    return header.read(layout.chapter_path(root(env), chapter))
 
 
 def transcript_of(env: BuildEnvironment, chapter: str, experiment: str | None = None) -> Transcript:
