@@ -29,6 +29,7 @@ extensions = [
     "book.extensions.transcripts",
     "book.extensions.drawn",
     "book.extensions.numbering",
+    "book.extensions.numrefs",
     "book.extensions.path",
     "book.extensions.terms",
     "book.extensions.references",

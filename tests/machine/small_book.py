@@ -20,6 +20,7 @@ extensions = [
     "book.extensions.transcripts",
     "book.extensions.drawn",
     "book.extensions.numbering",
+    "book.extensions.numrefs",
     "book.extensions.references",
 ]
 myst_enable_extensions = ["dollarmath", "colon_fence"]
