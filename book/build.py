@@ -89,6 +89,10 @@ def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> Non
         shutil.rmtree(out, ignore_errors=True)
         shutil.rmtree(trees, ignore_errors=True)
     marker.unlink(missing_ok=True)
+    signs = [room / ".being-made" for room in (out, trees)]  # go with a folder that is taken
+    for sign in signs:
+        sign.parent.mkdir(parents=True, exist_ok=True)
+        sign.touch()
     options = ["-W", "-n", "--keep-going", "-j", "auto", "-q"]
     command = [sys.executable, "-m", "recorder.told", "sphinx", "-b", builder, *options]
     command += ["-d", str(trees), str(ROOT / "book"), str(out)]
@@ -96,6 +100,10 @@ def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> Non
     status = subprocess.run(command, cwd=HERE, env=dated, close_fds=False).returncode
     if status:
         sys.exit(f"Sphinx made no {name} (status {status}); mend what it says above, make again.")
+    if not all(sign.exists() for sign in signs):
+        sys.exit(f"Folders of build/ vanished while {name} was made; make again.")
+    for sign in signs:
+        sign.unlink()
     write_whole(marker, json.dumps(here | {"made": made()}).encode())
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,22 @@ def test_a_file_that_was_damaged_since_is_made_again(book: Path, damaged: str) -
     (book / "build" / damaged).write_text("half a")
     build.sphinx("html")
     assert (book / "build" / "html" / "index.html").read_bytes() == good
+
+
+def test_a_folder_that_vanished_meanwhile_is_no_good_build(
+    book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = subprocess.run
+
+    def taken(command: list[str], **rest: Any) -> Any:
+        if "sphinx" in command:
+            shutil.rmtree(book / "build" / "html")
+        return run(command, **rest)
+
+    monkeypatch.setattr(subprocess, "run", taken)
+    with pytest.raises(SystemExit, match="vanished while html was made; make again"):
+        build.sphinx("html")
+    assert not (book / "build" / ".html-made").exists()
 
 
 def test_a_warning_fails_this_build_and_the_next(book: Path) -> None:
