@@ -5,10 +5,11 @@ pages differ; with DRAFT=1 it is the result of one pass of LaTeX, and goes besid
 
 Sphinx trusts the modification times of what it wrote, so a page that was half written when the
 build was killed, or written by a build that ended in a warning, or by other extensions, or changed
-since, would pass for a good one. A marker stands beside the output from the good end of a build to
-the beginning of the next: what built it, of which sources, and a hash of all that was made. Where
-the first or the last is not as it was the build begins anew; where all is, there is nothing to do.
-A lock file keeps a second build waiting for the first, and for every process of it.
+since, would pass for a good one. So Sphinx works on a copy, which takes the place of the output
+when it is whole; and a marker beside the output says what built it, of which sources, and a hash of
+all that was made. Where the first or the last is not as it was the build begins anew; where all is,
+there is nothing to do. A lock file keeps a second build waiting for the first, and for every
+process of it.
 """
 
 import fcntl
@@ -85,26 +86,35 @@ def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> Non
     whole = last.get("made") == made()
     if whole and last | here == last:
         return
-    if not whole or last.get("machine") != here["machine"]:
-        shutil.rmtree(out, ignore_errors=True)
-        shutil.rmtree(trees, ignore_errors=True)
+    workshop = BUILD / f".{name}-being-made"
+    rooms = {workshop / "out": out, workshop / "doctrees": trees}
+    shutil.rmtree(workshop, ignore_errors=True)
+    workshop.mkdir()
+    sign = workshop / ".sign"  # goes with the folder, if somebody takes it
+    sign.touch()
+    if whole and last.get("machine") == here["machine"]:
+        for copy, room in rooms.items():
+            shutil.copytree(room, copy)
+    _run_sphinx(builder, *rooms)
+    if not sign.exists():
+        sys.exit(f"Folders of build/ vanished while {name} was made; make again.")
     marker.unlink(missing_ok=True)
-    signs = [room / ".being-made" for room in (out, trees)]  # go with a folder that is taken
-    for sign in signs:
-        sign.parent.mkdir(parents=True, exist_ok=True)
-        sign.touch()
+    for copy, room in rooms.items():
+        shutil.rmtree(room, ignore_errors=True)
+        room.parent.mkdir(exist_ok=True)
+        copy.rename(room)
+    shutil.rmtree(workshop)
+    write_whole(marker, json.dumps(here | {"made": made()}).encode())
+
+
+def _run_sphinx(builder: str, out: Path, trees: Path) -> None:
     options = ["-W", "-n", "--keep-going", "-j", "auto", "-q"]
     command = [sys.executable, "-m", "recorder.told", "sphinx", "-b", builder, *options]
     command += ["-d", str(trees), str(ROOT / "book"), str(out)]
     dated = os.environ | {"SOURCE_DATE_EPOCH": edition.epoch(ROOT)}  # no page shows another day
     status = subprocess.run(command, cwd=HERE, env=dated, close_fds=False).returncode
     if status:
-        sys.exit(f"Sphinx made no {name} (status {status}); mend what it says above, make again.")
-    if not all(sign.exists() for sign in signs):
-        sys.exit(f"Folders of build/ vanished while {name} was made; make again.")
-    for sign in signs:
-        sign.unlink()
-    write_whole(marker, json.dumps(here | {"made": made()}).encode())
+        sys.exit(f"Sphinx made no {builder} (status {status}); mend what stands above.")
 
 
 def pdf() -> str:

@@ -10,11 +10,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from recorder.errors import BookError
 from recorder.interpreter import HERE, PYTHON
 
 HOOK = "audit hook"  # the guard's, alone
@@ -74,11 +75,18 @@ def strongest() -> Wall:
         return Wall(None, HOOK, "bubblewrap is not installed")
     with tempfile.TemporaryDirectory(prefix="no-magic-") as folder:
         trial = Wall(program, "").around([*PYTHON, "-c", TRIAL], HERE.folders, Path(folder))
-        done = subprocess.run(
-            trial, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
-        )
+        done = _tried(trial)
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["it says nothing"]
         return Wall(None, HOOK, f"bubblewrap does not work here: {said[-1]}")
-    version = subprocess.run([program, "--version"], capture_output=True, text=True)
-    return Wall(program, version.stdout.strip() or "bubblewrap")
+    return Wall(program, _tried([program, "--version"]).stdout.strip())
+
+
+def _tried(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    """How a command of bubblewrap's ended. Raises BookError where somebody killed it meanwhile."""
+    done = subprocess.run(
+        command, env=environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if Wall(command[0], "").status(done.returncode) == -signal.SIGKILL:
+        raise BookError("bubblewrap was killed while it was tried; make again.")
+    return done

@@ -44,6 +44,8 @@ PAPERS = {"a4": "a4paper", "letter": "letterpaper"}
 UNSEEN = (nodes.sidebar, nodes.target, nodes.Invisible, nodes.compound, nodes.figure)
 APART = (nodes.citation, nodes.footnote, nodes.figure, nodes.title, nodes.table, nodes.sidebar)
 NO_MARGIN = (*APART, nodes.Admonition)
+LONG = 30  # rows of a table that Sphinx lets pages break
+WIDE, BETWEEN = 50, 4  # letters: a column counts as no wider; what lies between two
 HANGING = (nodes.entry, nodes.list_item, nodes.definition, nodes.citation, nodes.footnote)
 
 SUBTITLE = "The algorithms behind modern AI, one readable file at a time"
@@ -285,7 +287,10 @@ class BookTranslator(LaTeXTranslator):
             node["align"] = "left"
         if self.next_table_colspec is None:
             sides = [_side(entry) for entry in _last_row(node)]
-            if any(side != "L" for side in sides):
+            if len(list(node.findall(nodes.row))) > LONG:
+                node["classes"].append("longtable")
+                self.next_table_colspec = _shares(node, sides)
+            elif any(side != "L" for side in sides):
                 self.next_table_colspec = "".join(sides)
         super().visit_table(node)
 
@@ -293,6 +298,20 @@ class BookTranslator(LaTeXTranslator):
         """Keep the words of a cell at their own distance: a column is too narrow to justify."""
         super().visit_entry(node)
         self.body.append("\\raggedright\n")
+
+
+def _shares(table: Element, sides: list[str]) -> str:
+    """The columns of a table that pages break: words share the line's width by their lengths.
+
+    (A table that stays on its page is measured by LaTeX instead.)
+    """
+    columns = zip(*(row.children for row in table.findall(nodes.row)), strict=True)
+    longest = [max(len(cell.astext()) for cell in column) for column in columns]
+    parts = [min(length, WIDE) + BETWEEN for length in longest]
+    return "".join(
+        f"\\X{{{part}}}{{{sum(parts)}}}" if side == "L" else side.lower()
+        for side, part in zip(sides, parts, strict=True)
+    )
 
 
 def _last_row(table: Element) -> list[Element]:

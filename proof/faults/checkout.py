@@ -161,8 +161,16 @@ class Checkout:
         )  # fmt: skip
         if names:
             return f"the next build gives other {', '.join(names[:9])}"
-        left = self.kill_all()
+        left = self.left()
         return f"{left} processes are left" if left else ""
+
+    def left(self) -> int:
+        """Kill and count what still runs a moment after a build; by then all should have ended."""
+        for _ in range(50):
+            if not list(self.processes()):
+                break
+            time.sleep(0.05)
+        return self.kill_all()
 
     def made(self) -> dict[str, str]:
         """A hash of everything that was made, by its path; of records, what no moment changes."""

@@ -15,6 +15,7 @@ from proof.faults.kills import Fault, _length
 VANISHING = (
     *("build", "build/runs", "build/figures", "build/html", "build/doctrees", "build/epub"),
     *("cache", "tmp", "build/runs/01-first", "build/html/_static", "build/html/_images"),
+    *("build/.html-being-made", "build/.epub-being-made"),
 )
 # The disk is small: it holds what is there and a share of what the build adds. All that is left on
 # it when the build has ended is put back on a disk that is large enough.

@@ -67,11 +67,7 @@ def complaint(checkout: Checkout, ended: Ended) -> str:
         return "the interrupted build hangs"
     if has_traceback(ended.said):
         return f"the interrupted build says: {ended.said[-3000:]}"
-    for _ in range(50):  # a script notices within a moment that its recorder is gone
-        if not list(checkout.processes()):
-            break
-        time.sleep(0.05)
-    if left := checkout.kill_all():
+    if left := checkout.left():
         return f"the interrupted build leaves {left} processes"
     folders = [path.name for path in (checkout.root / "tmp").glob("no-magic-*")]
     return f"the interrupted build leaves {folders}" if folders else ""

@@ -140,7 +140,7 @@ def test_a_folder_that_vanished_meanwhile_is_no_good_build(
 
     def taken(command: list[str], **rest: Any) -> Any:
         if "sphinx" in command:
-            shutil.rmtree(book / "build" / "html")
+            shutil.rmtree(book / "build" / ".html-being-made")
         return run(command, **rest)
 
     monkeypatch.setattr(subprocess, "run", taken)
@@ -157,12 +157,21 @@ def test_a_warning_fails_this_build_and_the_next(book: Path) -> None:
 
 
 def test_a_page_left_by_a_killed_build_is_made_again(book: Path) -> None:
+    half = book / "build" / ".html-being-made" / "out" / "index.html"
+    half.parent.mkdir(parents=True)
+    half.write_text("<p>half a pa")
     build.sphinx("html")
-    page = book / "build" / "html" / "index.html"
-    page.write_text("<p>half a pa")
-    (book / "build" / ".html-made").unlink()  # what a killed build leaves
+    assert "A page." in (book / "build" / "html" / "index.html").read_text()
+    assert not (book / "build" / ".html-being-made").exists()
+
+
+def test_a_build_that_fails_leaves_the_last_good_one_as_it_was(book: Path) -> None:
     build.sphinx("html")
-    assert "A page." in page.read_text()
+    made = (book / "build" / "html" / "index.html").read_bytes()
+    (book / "book" / "index.rst").write_text("Small\n=====\n\nSee :doc:`nowhere`.\n")
+    with pytest.raises(SystemExit, match="made no html"):
+        build.sphinx("html")
+    assert (book / "build" / "html" / "index.html").read_bytes() == made
 
 
 @pytest.mark.parametrize(

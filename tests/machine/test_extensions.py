@@ -461,3 +461,13 @@ def test_what_is_refused_in_parallel(book: SmallBook, what: str, builder: str) -
     change, *words = REFUSED[what]
     change(book)
     assert "\n".join(words) in "\n".join(book.build(builder, parallel=2))
+
+
+def test_pages_can_break_a_long_table(book: SmallBook) -> None:
+    rows = "".join(f"| {row} | {'word ' * 9} |\n" for row in range(40))
+    preface = book.root / "book" / "front" / "preface.md"
+    book.write("book/front/preface.md", f"{preface.read_text()}\n| no. | it |\n|--:|---|\n{rows}")
+    conf = (book.root / "book" / "conf.py").read_text()
+    book.write("book/conf.py", f'{conf}extensions.append("book.theme.latex")\n')
+    assert book.build("latex") == []
+    assert "\\begin{longtable}{r\\X{48}{55}}" in book.tex()

@@ -10,12 +10,15 @@ from proof.faults import Kind, Laboratory, kinds
 KINDS = {kind.what: kind for kind in kinds()}
 QUICK = {
     "kill -9 of make runs": 4,
+    "kill -9 of one process of make runs": 2,
     "kill -9 of make html": 1,
+    "kill -9 of one process of make html": 1,
     "Ctrl-C in runs": 2,
     "Ctrl-C in figures": 1,
     "Ctrl-C in html": 1,
     "disk full": 1,
     "read-only folder": 1,
+    "vanished folder": 2,
     "damaged runs": 5,
     "damaged build": 1,
     "files dated ahead or back": 1,

@@ -11,6 +11,7 @@ import pytest
 from book import bubblewrap
 from recorder import wall
 from recorder.child import Limits
+from recorder.errors import BookError
 from tests.machine.workshop import Workshop, left_behind, wait_until
 
 
@@ -44,6 +45,16 @@ def test_bubblewrap_that_does_not_work(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     found = wall.strongest.__wrapped__()
     assert str(found) == f"audit hook alone (bubblewrap does not work here: {why})"
+
+
+@pytest.mark.parametrize("end", ["kill -9 $$", "exit 137", '[ "$1" = --version ] && kill -9 $$'])
+def test_bubblewrap_that_is_killed_is_not_one_that_does_not_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    program(tmp_path, "bwrap", f"{end}\ntrue")
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(BookError, match="killed while it was tried; make again"):
+        wall.strongest.__wrapped__()
 
 
 def test_bubblewrap_that_works(behind_bubblewrap: wall.Wall) -> None:
