@@ -108,8 +108,9 @@ def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> Non
 
 
 def _run_sphinx(builder: str, out: Path, trees: Path) -> None:
-    options = ["-W", "-n", "--keep-going", "-j", "auto", "-q"]
-    command = [sys.executable, "-m", "recorder.told", "sphinx", "-b", builder, *options]
+    processes = "1" if out.exists() else "auto"  # what an edit changes is made sooner by one
+    options = ["-W", "-n", "--keep-going", "-j", processes, "-q"]
+    command = [sys.executable, "-m", "recorder.told", "book.sphinx_build", "-b", builder, *options]
     command += ["-d", str(trees), str(ROOT / "book"), str(out)]
     dated = os.environ | {"SOURCE_DATE_EPOCH": edition.epoch(ROOT)}  # no page shows another day
     status = subprocess.run(command, cwd=HERE, env=dated, close_fds=False).returncode

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from string import ascii_lowercase
-from typing import cast
+from typing import ClassVar, cast
 
-from pybtex.database import Entry  # type: ignore[import-untyped]
+from pybtex.database import BibliographyData, Entry  # type: ignore[import-untyped]
 from pybtex.plugin import register_plugin as register_pybtex_plugin  # type: ignore[import-untyped]
+from pybtex.style import FormattedEntry  # type: ignore[import-untyped]
 from pybtex.style.formatting.plain import Style as Plain  # type: ignore[import-untyped]
 from pybtex.style.labels import BaseLabelStyle  # type: ignore[import-untyped]
 from sphinx.application import Sphinx
@@ -47,9 +48,23 @@ class AuthorsAndYear(BaseLabelStyle):  # type: ignore[misc]
 
 
 class ByAuthor(Plain):  # type: ignore[misc]
-    """Entries sorted by author and year."""
+    """Entries sorted by author and year, of which none is formatted twice: that takes its time."""
 
     default_label_style = AuthorsAndYear
+    formatted: ClassVar[dict[tuple[str, str], FormattedEntry]] = {}  # by label and entry
+
+    def format_entry(
+        self, label: str, entry: Entry, bib_data: BibliographyData | None = None
+    ) -> FormattedEntry:
+        known = (label, f"{entry.key} {entry!r}")
+        if known not in self.formatted:
+            self.formatted[known] = super().format_entry(label, entry, bib_data)
+        return self.formatted[known]
+
+
+def recall(app: Sphinx, env: BuildEnvironment, documents: list[str]) -> None:
+    """Have the entries that earlier builds formatted; what is formatted now joins them."""
+    ByAuthor.formatted = env.__dict__.setdefault("nomagic_formatted", {})
 
 
 def authors(entry: Entry) -> str:
@@ -121,6 +136,7 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     register_plugin("sphinxcontrib.bibtex.style.referencing", "round", RoundBrackets)
     register_pybtex_plugin("pybtex.style.formatting", "by-author", ByAuthor)
     app.setup_extension("sphinxcontrib.bibtex")
+    app.connect("env-before-read-docs", recall)
     app.connect("env-before-read-docs", tell_years_apart)
     app.connect("env-check-consistency", check_citations)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

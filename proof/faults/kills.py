@@ -18,9 +18,9 @@ PHASES = {
     "runs": "recorder.told\0recorder",
     "path": "recorder.told\0book.path",
     "figures": "recorder.told\0book.figures.draw",
-    "html": "recorder.told\0sphinx\0-b\0html",
-    "epub": "recorder.told\0sphinx\0-b\0epub",
-    "sphinx for LaTeX": "recorder.told\0sphinx\0-b\0latex",
+    "html": "recorder.told\0book.sphinx_build\0-b\0html",
+    "epub": "recorder.told\0book.sphinx_build\0-b\0epub",
+    "sphinx for LaTeX": "recorder.told\0book.sphinx_build\0-b\0latex",
     "LaTeX": "lualatex\0",
 }
 

@@ -47,7 +47,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def sphinxes(commands: list[list[str]]) -> int:
-    return sum("sphinx" in command for command in commands)
+    return sum("book.sphinx_build" in command for command in commands)
 
 
 def test_a_build_with_nothing_to_do_does_nothing(
@@ -139,7 +139,7 @@ def test_a_folder_that_vanished_meanwhile_is_no_good_build(
     run = subprocess.run
 
     def taken(command: list[str], **rest: Any) -> Any:
-        if "sphinx" in command:
+        if "book.sphinx_build" in command:
             shutil.rmtree(book / "build" / ".html-being-made")
         return run(command, **rest)
 
