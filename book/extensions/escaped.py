@@ -25,16 +25,14 @@ HIDES = re.compile(
 
 
 def check(app: Sphinx, document: nodes.document) -> None:
-    """Say what of a document that has just been read may not be there, and take it out."""
+    """Say what of a document that has just been read may not be there."""
     book = f"book/{app.env.docname}.md"
-    for raw in list(document.findall(nodes.raw)):
+    for raw in document.findall(nodes.raw):
         warn(raw, f"{book} holds raw {raw['format']}; say it in Markdown")
-        raw.parent.remove(raw)
     for kind in (nodes.math, nodes.math_block):
-        for formula in list(document.findall(kind)):
+        for formula in document.findall(kind):
             if found := HIDES.search(formula.astext()):
                 warn(formula, f"a formula of {book} holds {found[0]}; write it without")
-                formula.parent.remove(formula)
 
 
 def check_files(app: Sphinx, document: nodes.document) -> None:

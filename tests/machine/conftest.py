@@ -1,6 +1,8 @@
 """Books of tiny scripts, for the tests of the recorder."""
 
+import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import pytest
 
 from recorder import wall
 from tests.machine.workshop import Workshop
+
+BARE = "{} --ro-bind / / --unshare-all true"
 
 
 @pytest.fixture
@@ -51,9 +55,12 @@ def behind_hook(monkeypatch: pytest.MonkeyPatch) -> wall.Wall:
 
 @pytest.fixture
 def behind_bubblewrap() -> wall.Wall:
-    """Have this test's scripts behind bubblewrap, where it works."""
+    """Have this test's scripts behind bubblewrap, where the system lets it make namespaces."""
     strongest = wall.strongest()
     if strongest.program is None:
+        bare = shutil.which("bwrap")
+        if bare and not subprocess.run(BARE.format(bare).split(), capture_output=True).returncode:
+            pytest.fail(f"bubblewrap works, but not as recorder/wall.py calls it: {strongest.lack}")
         pytest.skip(strongest.lack)
     return strongest
 

@@ -100,6 +100,7 @@ import faulthandler, os
 faulthandler.enable(file=os.open(OUTSIDE + "/new", os.O_WRONLY | os.O_CREAT))
 """,
     "tempfile": "import tempfile; tempfile.NamedTemporaryFile(dir=OUTSIDE, delete=False)",
+    "the root": "print(open('/no-magic-was-here', 'w') and LEAK)",
     "the common folder": "open('/tmp/no-magic-was-here', 'w').write('x')",
     "shared memory": """
 import _posixshmem, os

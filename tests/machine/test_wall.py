@@ -3,6 +3,7 @@
 import os
 import resource
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from book import bubblewrap
 from recorder import wall
 from recorder.child import Limits
 from recorder.errors import BookError
+from recorder.interpreter import HERE, PYTHON
 from tests.machine.workshop import Workshop, left_behind, wait_until
 
 
@@ -99,6 +101,22 @@ def test_processes_that_a_late_script_left_are_gone(
     off = "import sys\nsys._getframe(1).f_globals['_offence'] = lambda *_: None\n"
     assert "it ran longer than" in workshop.failure(off + text, Limits(seconds=1))
     wait_until(lambda: not left_behind(str(workshop.root / "scripts")))
+
+
+STARTS = "import subprocess, sys, time; subprocess.Popen(sys.argv[1:]); time.sleep(99)"
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc")
+def test_what_is_behind_it_dies_with_who_started_it(
+    behind_bubblewrap: wall.Wall, tmp_path: Path
+) -> None:
+    sleeper = [*PYTHON, "-c", "import time; open('here', 'w'); time.sleep(987653)"]
+    command = behind_bubblewrap.around(sleeper, HERE.folders, tmp_path)
+    recorder = subprocess.Popen([sys.executable, "-c", STARTS, *command])
+    wait_until((tmp_path / "here").exists)
+    recorder.kill()
+    recorder.wait()
+    wait_until(lambda: not left_behind("987653"))
 
 
 @pytest.mark.parametrize(
