@@ -1,5 +1,6 @@
 """What a chapter may write, what the pages then show, and what is refused with which words."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -461,6 +462,20 @@ def test_what_is_refused_in_parallel(book: SmallBook, what: str, builder: str) -
     change, *words = REFUSED[what]
     change(book)
     assert "\n".join(words) in "\n".join(book.build(builder, parallel=2))
+
+
+def test_what_has_other_bytes_and_the_old_date_is_read_again(book: SmallBook) -> None:
+    conf = (book.root / "book" / "conf.py").read_text()
+    book.write("book/conf.py", f'{conf}extensions.append("book.extensions.changed")\n')
+    assert book.build() == []
+    for path in (A, "scripts/01-first/alpha.py"):  # the chapter, and what it depends on
+        before = (book.root / path).stat()
+        book.change(path, "Alpha", "Omega")
+        os.utime(book.root / path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        book.build()
+        assert "01-first/alpha" in book.read
+    book.build()
+    assert book.read == []
 
 
 def test_pages_can_break_a_long_table(book: SmallBook) -> None:
