@@ -1,6 +1,6 @@
-"""Every script on CPython 3.14 in WebAssembly (Pyodide under node): main runs, and their claims.
+"""Every script and every claim on CPython 3.14, in WebAssembly: Pyodide under node.
 
-It takes twice the time of a CPython of this machine, so experiments are left out.
+It takes twice the time of a CPython of this machine.
 """
 
 import json
@@ -28,7 +28,7 @@ LIMITS = Limits(seconds=1200)  # twice what a script may take elsewhere
 
 
 def prove(root: Path = ROOT) -> Iterator[Row]:
-    """The rows of the main runs, or one that says why there is no Pyodide."""
+    """The rows of the book's runs, or one that says why there is no Pyodide."""
     try:
         folder = pyodide(root / "build" / "pyodide")
     except (OSError, subprocess.CalledProcessError) as error:
@@ -36,8 +36,8 @@ def prove(root: Path = ROOT) -> Iterator[Row]:
         return
     interpreter = _interpreter(folder)
     trial = Trial(root, "wasm", f"CPython {interpreter.version} (wasm)", "wasm", True)
-    runs = [run for run in recorded(root) if run.experiment is None]
-    yield from trial.rows([replace(run, interpreter=interpreter) for run in runs], LIMITS)
+    runs = [replace(run, interpreter=interpreter) for run in recorded(root)]
+    yield from trial.rows(runs, LIMITS)
 
 
 def pyodide(folder: Path) -> Path:

@@ -1,13 +1,19 @@
 // Run one script in CPython on WebAssembly: `node run.mjs PYODIDE JOB`, by the recorder alone.
-// The guard cannot run there (it has no threads, no limits): this says what the script opened.
+// The guard cannot run there (it has no threads, no limits) but for what sets new constants: this
+// says what the script opened.
 
 import fs from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 
+const GUARD = new URL("../../recorder/guard.py", import.meta.url);
 const PYTHON = `
-import os, runpy, sys
+import ast, json, os, sys, types
+sys.modules["resource"] = types.ModuleType("resource")  # there is none, and nobody calls it here
+sys.path.insert(0, "/recorder")
+from guard import override
+del sys.path[0], sys.modules["resource"]
 
 opened = set()
 
@@ -17,16 +23,20 @@ def note(event, arguments):
         if file.startswith("/scripts/data/"):
             opened.add(file.removeprefix("/scripts/data/"))
 
-def run(script):
+def run(script, job):
     sys.argv = [script]
+    module = sys.modules["__main__"] = types.ModuleType("__main__")
+    module.__file__ = script
+    with open(script, "rb") as file:
+        tree = ast.parse(file.read(), script)
+    override(tree, json.loads(job)["set"], script.lstrip("/"))
     sys.addaudithook(note)
-    runpy.run_path(script, run_name="__main__")
+    exec(compile(tree, script, "exec"), vars(module))
     return sorted(opened)
 `;
 
 const [folder, text] = process.argv.slice(2);
 const job = JSON.parse(text);
-if (Object.keys(job.set).length) throw new Error("new constants are not for WebAssembly");
 // A recorder that is killed leaves no orphans.
 new Worker(
   `setInterval(() => process.ppid === ${process.ppid} || process.kill(process.pid, "SIGKILL"), 500)`,
@@ -41,9 +51,12 @@ const script = fs.realpathSync(job.script);
 const scripts = path.dirname(path.dirname(script));
 python.FS.mkdirTree("/scripts");
 python.FS.mount(python.FS.filesystems.NODEFS, { root: scripts }, "/scripts");
+python.FS.mkdirTree("/recorder");
+python.FS.writeFile("/recorder/guard.py", fs.readFileSync(GUARD));
 python.runPython(PYTHON);
+const run = python.globals.get("run");
 try {
-  for (const opened of python.globals.get("run")(`/scripts/${path.relative(scripts, script)}`)) {
+  for (const opened of run(`/scripts/${path.relative(scripts, script)}`, text)) {
     fs.writeSync(job.report, JSON.stringify({ opened }) + "\n");
   }
   process.exit(0);

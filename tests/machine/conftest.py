@@ -11,6 +11,9 @@ import pytest
 from recorder import wall
 from tests.machine.workshop import Workshop
 
+# Ctrl-C reaches what tests start, as in a terminal, even where a shell started them to ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 BARE = "{} --ro-bind / / --unshare-all true"
 
 

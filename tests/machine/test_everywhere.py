@@ -290,11 +290,14 @@ def test_webassembly_that_is_not_here_is_said(
 
 FAKE = """
 export const loadPyodide = async () => globalThis.python = ({
-  FS: { mkdirTree() {}, mount() {}, filesystems: {} },
+  FS: { mkdirTree() {}, mount() {}, writeFile() {}, filesystems: {} },
   setStdout({ write }) { this.print = (text) => write(Buffer.from(text)); },
   setStderr() {},
   runPython() {},
-  globals: { get: () => (script) => { BODY } },
+  globals: { get: () => (script, job) => {
+    const { SEED = 1, STEPS = 2 } = JSON.parse(job).set, steps = `steps ${STEPS + SEED}\\n`;
+    BODY
+  } },
 });
 """
 
@@ -302,14 +305,14 @@ export const loadPyodide = async () => globalThis.python = ({
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        ("python.print('loss 0.5\\nsteps 3\\n'); return []", {}),
-        ("python.print('loss 2\\n'); return []", {"claims": 1}),
-        ("python.print('lost\\n'); return []", {"claims": 1, "numbers": 1}),
-        ("python.print('loss 0.5\\n'); return ['new']", {"runs": 1}),
-        ("throw new Error(`${script} raised`)", {"runs": 1}),
+        ("python.print('loss 0.5\\n' + steps); return []", {}),
+        ("python.print('loss 2\\n' + steps); return []", {"claims": 1}),
+        ("python.print('lost\\n' + steps); return []", {"claims": 1, "numbers": 2}),
+        ("python.print('loss 0.5\\n'); return ['new']", {"runs": 3}),
+        ("throw new Error(`${script} raised`)", {"runs": 3}),
     ],
 )
-def test_a_main_run_in_webassembly(
+def test_runs_in_webassembly(
     book: Workshop,
     body: str,
     found: dict[str, int],
@@ -324,8 +327,8 @@ def test_a_main_run_in_webassembly(
     monkeypatch.setattr(wasm, "pyodide", lambda folder: tmp_path)
     rows = list(wasm.prove(book.root))
     assert {what.split(": ")[1]: number for what, number in failed(iter(rows)).items()} == found
-    assert rows[0].tried == 1
-    assert rows[0].note.startswith("1" if not found else "0")
+    assert rows[0].tried == 3
+    assert rows[0].note.startswith("0" if found else "3")
     if "throw" in body:
         assert f"/scripts/{TIER}/one.py raised" in capsys.readouterr().out
 
@@ -357,7 +360,7 @@ def test_a_true_run_in_webassembly(book: Workshop) -> None:
     (book.root / "build" / "pyodide").symlink_to(folder)
     rows = list(wasm.prove(book.root))
     assert failed(iter(rows)) == {}
-    assert rows[0].note == "1 print the book's very bytes"
+    assert rows[0].note == "3 print the book's very bytes"
 
 
 # --- Surroundings
