@@ -22,6 +22,7 @@ def cut_short(number: signal.Signals) -> Fault:
     """A set-up from a package that lies here is signalled at a random moment."""
 
     def fault(checkout: Checkout, chance: random.Random) -> str:
+        checkout.begin("nothing")
         folder = checkout.root / "setup"
         shutil.rmtree(folder, ignore_errors=True)
         _prepare(folder)
