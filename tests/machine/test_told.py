@@ -15,7 +15,11 @@ ROOT = Path(__file__).resolve().parent.parent.parent
     ("text", "status", "said"),
     [
         ("print(sys.argv[1:], __name__)", 0, "['a', '-b'] __main__\n"),
-        ("raise BookError('book/x.md is missing; write it.')", 1, "book/x.md is missing; write it."),
+        (
+            "raise BookError('book/x.md is missing; write it.')",
+            1,
+            "book/x.md is missing; write it.",
+        ),
         ("open('/nowhere/x')", 1, "act cannot go on: [Errno 2] No such file or directory: "),
         ("sys.exit(7)", 7, ""),
         ("os.kill(os.getpid(), 2)", -signal.SIGINT, ""),
