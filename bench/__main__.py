@@ -22,6 +22,7 @@ import pikepdf
 
 from bench import inner_loops, synthetic
 from bench.table import row
+from recorder import wall
 from recorder.records import cpu_model, read_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,9 +101,11 @@ def overhead() -> None:
 
 
 def bare_seconds(script: Path) -> float:
+    """User seconds of a script alone, with the recorder's environment: its hash seed counts."""
     before = os.times().children_user
-    silent = subprocess.DEVNULL
-    subprocess.run([sys.executable, str(script)], check=True, stdout=silent, stderr=silent)
+    silent, alike = subprocess.DEVNULL, wall.environment()
+    command = [sys.executable, str(script)]
+    subprocess.run(command, check=True, stdout=silent, stderr=silent, env=alike)
     return os.times().children_user - before
 
 
