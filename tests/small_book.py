@@ -1,4 +1,4 @@
-"""A small book in a folder of its own, for the tests of the extensions: build, change, build."""
+"""A small book in a folder of its own, for the tests of the directives: build, change, build."""
 
 import hashlib
 import json
