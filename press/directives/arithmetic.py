@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from press.directives import typeset
+from press.directives import numerals
 from recorder.errors import BookError
 
 QUALIFIED = re.compile(r"\b([a-z]\w*):([a-z]\w*)")  # microgpt:loss, a fact of another chapter
@@ -101,11 +101,11 @@ def shown(text: str, printed: Callable[[str], Printed]) -> str:
     """What the role {fact}`text` shows; `printed` gives the value of a fact by its name."""
     expression, bar, form = text.rpartition("|")
     if not bar:
-        return typeset.printed(_as_printed(text, printed))
+        return numerals.printed(_as_printed(text, printed))
     tree = parse(expression)
     value = single(tree, {name: printed(name) for name in names(tree)})
     try:
-        return typeset.formatted(value, form.strip())
+        return numerals.formatted(value, form.strip())
     except (ValueError, ArithmeticError) as error:
         raise BookError(
             f"'{form.strip()}' in {{fact}}`{text}` formats no number; {error}"
@@ -176,7 +176,7 @@ def with_numbers(tree: ast.expr, printed: Mapping[str, Printed], digits: int = D
 
     What mean, least, greatest and error make of several numbers stands in their place.
     """
-    return typeset.code(ast.unparse(_Replace(printed, digits).visit(copy.deepcopy(tree))))
+    return numerals.code(ast.unparse(_Replace(printed, digits).visit(copy.deepcopy(tree))))
 
 
 def _comparisons(tree: ast.expr) -> list[ast.Compare]:
@@ -201,13 +201,13 @@ def _true(tree: ast.Compare, sides: Sequence[Decimal]) -> bool:
 def _shows(compared: Sequence[tuple[ast.Compare, Sequence[Decimal]]], digits: int) -> bool:
     """Whether comparisons are seen to be true with so many digits."""
     return all(
-        _true(tree, [typeset.rounded(side, digits) for side in sides]) for tree, sides in compared
+        _true(tree, [numerals.rounded(side, digits) for side in sides]) for tree, sides in compared
     )
 
 
 def _brief(tree: ast.Compare, sides: Sequence[Decimal], digits: int) -> str:
     """A comparison with each of its sides computed."""
-    first, *others = (typeset.brief(side, digits) for side in sides)
+    first, *others = (numerals.brief(side, digits) for side in sides)
     signs = (COMPARISONS[type(op)][0] for op in tree.ops)
     return " ".join([first, *(f"{sign} {side}" for sign, side in zip(signs, others, strict=True))])
 
@@ -255,16 +255,16 @@ class _Replace(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.expr:  # noqa: N802
         if isinstance(node.func, ast.Name) and node.func.id in REDUCTIONS:
-            return ast.Name(typeset.brief(single(node, self.printed), self.digits))
+            return ast.Name(numerals.brief(single(node, self.printed), self.digits))
         node.args = [self.visit(argument) for argument in node.args]
         return node
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:  # noqa: N802
-        return ast.Name(typeset.printed(repr(node.value)))
+        return ast.Name(numerals.printed(repr(node.value)))
 
     def _fact(self, name: str) -> ast.expr:
         value = self.printed[name]
-        return ast.Name(typeset.printed(value) if isinstance(value, str) else name)
+        return ast.Name(numerals.printed(value) if isinstance(value, str) else name)
 
 
 def _name(node: ast.expr) -> str:
