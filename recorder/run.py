@@ -42,8 +42,9 @@ class Recorder:
             _remove_orphans(self.root, book)
             long.refuse_orphans(self.root)
             if stale := long.stale(self.root, sums):
+                names = ", ".join(dict.fromkeys(run.name for run in stale))
                 self.progress.say(
-                    f"Long runs: {len(stale)} missing or stale; {long.remedy(stale[0])}."
+                    f"Long runs: {len(stale)} missing or stale, of {names}; {long.remedy(stale[0])}."
                 )
             return self.make(wanted, sums)
 

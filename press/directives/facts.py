@@ -46,8 +46,9 @@ class Reader:
         runs = house.runs_of(self.env, chapter, experiment)
         if runs[0].long:
             self.long.append((chapter, experiment))
+        transcripts = [house.transcript_of(self.env, run) for run in runs]
         try:
-            values = [house.transcript_of(self.env, run).fact(pattern) for run in runs]
+            values = [transcript.fact(pattern) for transcript in transcripts]
         except BookError as error:
             raise BookError(f"the fact '{fact}' of book/{chapter}.md: {error}") from error
         if runs[0].seed is None:

@@ -121,7 +121,12 @@ def read_header(env: BuildEnvironment, chapter: str) -> Header:
 
 def runs_of(env: BuildEnvironment, chapter: str, experiment: str | None = None) -> list[Run]:
     """The main run of a chapter's script, or those of an experiment, one for each seed."""
-    header_of(env, chapter)  # the document depends on it
+    known = header_of(env, chapter).experiments
+    if experiment and experiment not in known:
+        raise BookError(
+            f"the header of book/{chapter}.md has no experiment '{experiment}'"
+            f"{nearest(experiment, list(known))}"
+        )
     return plan.runs_of(root(env), chapter, experiment)
 
 
