@@ -43,9 +43,8 @@ class Recorder:
             long.refuse_orphans(self.root)
             if stale := long.stale(self.root, sums):
                 names = ", ".join(dict.fromkeys(run.name for run in stale))
-                self.progress.say(
-                    f"Long runs: {len(stale)} missing or stale, of {names}; {long.remedy(stale[0])}."
-                )
+                how = long.remedy(stale[0])
+                self.progress.say(f"Long runs: {len(stale)} missing or stale, of {names}; {how}.")
             return self.make(wanted, sums)
 
     def record_long(self, names: Sequence[str]) -> list[Failure]:
