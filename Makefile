@@ -50,6 +50,7 @@ check: setup-test  ## style, types and house rules, in seconds
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/python -m pytest tests/test_house.py
+	@$(RUN) recorder.budget
 
 test: check book  ## everything: check, the book, every test
 	@$(RUN) press.system.chromium

@@ -58,7 +58,9 @@ HEADERS = st.one_of(
                 JSON,
                 st.dictionaries(
                     st.text(max_size=5),
-                    st.fixed_dictionaries({}, optional={"set": JSON, "facts": JSON}),
+                    st.fixed_dictionaries(
+                        {}, optional=dict.fromkeys(("set", "facts", "seeds", "long"), JSON)
+                    ),
                     max_size=2,
                 ),
             )
@@ -132,6 +134,8 @@ def test_a_header_is_read_or_refused_in_a_sentence(tried: Tried, text: str) -> N
         return
     for experiment in found.experiments.values():
         assert experiment.set == json.loads(json.dumps(experiment.set))
+        assert experiment.set or experiment.seeds
+        assert len(set(experiment.seeds)) == len(experiment.seeds) != 1
         assert all(re.compile(pattern).groups == 1 for pattern in experiment.facts.values())
 
 
@@ -274,11 +278,16 @@ BLOCKS = st.sampled_from(
         "```{drawn} none\n:alt: x\n```\n", "{fact}`loss`\n", "{fact}`loss +`\n",
         "{fact}`1/0|.1f`\n",
         "{fact}`loss|%`\n", "{claim}`loss`\n", "{claim}`loss > none`\n", "{claim}`9**9**9 > 1`\n",
+        "{claim}`mean(loss) > 1`\n", "{claim}`mean(several) > 0`\n", "{claim}`several > 0`\n",
+        "{fact}`several`\n", "{fact}`error(several - loss) | .1e`\n",
         "{cite:p}`none`\n", "{cite:t}`adam`\n", "{ref}`none`\n", "{doc}`none`\n",
         "```{exercise}\n```\n",
         "```{solution} none\n```\n", "```\n", ":::\n", "---\n", "{fact}``\n", "\0\x1b\n",
     ]
 )  # fmt: skip
+
+
+SEVERAL = "  several: {seeds: [0, 1], long: false, facts: {several: 'loss . (.*)'}}\n"
 
 
 @settings(quick, max_examples=8)
@@ -289,6 +298,9 @@ def test_any_chapter_gives_warnings_and_no_traceback(
     tried("properties", "chapters built", 1)
     book = SmallBook(tmp_path)
     front = (tmp_path / "book/01-first/alpha.md").read_text().split("# Alpha")[0]
+    front = front.replace("experiments:\n", f"experiments:\n{SEVERAL}")
+    for seed in (0, 1):
+        book.record(f"01-first/alpha--several--seed-{seed}", f"loss | 0.{seed}\n")
     book.write("book/01-first/alpha.md", f"{front}# Alpha\n\n{body}")
     assert not any("Traceback" in line for line in book.build("dummy"))
 
