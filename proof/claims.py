@@ -16,8 +16,6 @@ from recorder.transcript import Transcript
 ROLE = re.compile(r"\{(fact|claim)\}`([^`]+)`")
 EVALUATE = {"fact": arithmetic.shown, "claim": arithmetic.checked}
 
-Printed = Callable[[str], str]
-
 
 class NotRunError(Exception):
     """A number is wanted of a run that was not made."""

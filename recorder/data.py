@@ -14,6 +14,14 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, or an empty string where there is none."""
+    try:
+        return sha256(path.read_bytes())
+    except OSError:
+        return ""
+
+
 def verified(root: Path) -> dict[str, str]:
     """The SHA-256 of every data file by its path from `root`, {} for a book without data.
 
@@ -23,11 +31,11 @@ def verified(root: Path) -> dict[str, str]:
     if not listing.exists():
         return {}
     lines = listing.read_text(encoding="ascii").splitlines()
-    sums = {f"{FOLDER}/{name}": digest for digest, name in (line.split() for line in lines)}
-    for path, digest in sums.items():
+    sums = {f"{FOLDER}/{name}": known for known, name in (line.split() for line in lines)}
+    for path, known in sums.items():
         file = root / path
         if not file.exists():
-            raise BookError(f"{path} is missing; put back the file with SHA-256 {digest}.")
-        if sha256(file.read_bytes()) != digest:
-            raise BookError(f"{path} is altered; put back the file with SHA-256 {digest}.")
+            raise BookError(f"{path} is missing; put back the file with SHA-256 {known}.")
+        if sha256(file.read_bytes()) != known:
+            raise BookError(f"{path} is altered; put back the file with SHA-256 {known}.")
     return sums

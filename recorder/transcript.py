@@ -1,12 +1,12 @@
 """What a script printed, with the record of its run, and the ways to read it."""
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recorder.data import sha256
 from recorder.errors import BookError
 from recorder.layout import ROOT, run_name, shown, transcript_path
 
@@ -78,7 +78,7 @@ class Transcript:
         try:
             printed = path.read_bytes()
             record = json.loads(path.with_suffix(".json").read_bytes())
-            whole = record["transcript_sha256"] == hashlib.sha256(printed).hexdigest()
+            whole = record["transcript_sha256"] == sha256(printed)
         except OSError:
             raise BookError(f"{name} has no transcript yet; run `make runs`.") from None
         except (ValueError, KeyError, TypeError, RecursionError):
