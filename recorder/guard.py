@@ -43,6 +43,7 @@ BOUNDS = {  # another interpreter, for one, would be without this one's hooks
 UNHEARD = {
     "_dbm": ("change files", ["open"]),
     "_gdbm": ("change files", ["open"]),
+    "_interpreters": ("begin another interpreter", ["create"]),  # heard of before CPython 3.13
     "_multiprocessing": ("share memory", ["SemLock"]),
     "_posixshmem": ("share memory", ["shm_open", "shm_unlink"]),
     "_posixsubprocess": ("start a process", ["fork_exec"]),
