@@ -22,20 +22,26 @@ def digest(path: Path) -> str:
         return ""
 
 
-def verified(root: Path) -> dict[str, str]:
-    """The SHA-256 of every data file by its path from `root`, {} for a book without data.
-
-    Raises BookError naming the file that is missing or altered, and its expected SHA-256.
-    """
+def listed(root: Path) -> dict[str, str]:
+    """What SHA256SUMS says of every data file, by its path from `root`; {} without data."""
     listing = root / FOLDER / SUMS
     if not listing.exists():
         return {}
     lines = listing.read_text(encoding="ascii").splitlines()
-    sums = {f"{FOLDER}/{name}": known for known, name in (line.split() for line in lines)}
+    return {f"{FOLDER}/{name}": known for known, name in (line.split() for line in lines)}
+
+
+def verified(root: Path) -> dict[str, str]:
+    """The SHA-256 of all that a script may read, by its path from `root`: data, and itself.
+
+    Raises BookError naming the file that is missing or altered, and its expected SHA-256.
+    """
+    sums = listed(root)
     for path, known in sums.items():
         file = root / path
         if not file.exists():
             raise BookError(f"{path} is missing; put back the file with SHA-256 {known}.")
         if sha256(file.read_bytes()) != known:
             raise BookError(f"{path} is altered; put back the file with SHA-256 {known}.")
-    return sums
+    scripts = root.glob("scripts/*/*.py")
+    return sums | {path.relative_to(root).as_posix(): sha256(path.read_bytes()) for path in scripts}
