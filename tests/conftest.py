@@ -1,10 +1,14 @@
 """What tests share: the script that a test file is about, books of tiny scripts, a table."""
 
+import errno
+import fcntl
 import importlib.util
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import IO
 
 import pytest
 
@@ -44,6 +48,26 @@ def recorded(workshop: Workshop) -> Workshop:
     assert workshop.record() == []
     assert sorted(workshop.ran()) == ["one", "one--more"]
     return workshop
+
+
+@pytest.fixture
+def nfs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Have locks as NFS has them: exclusive ones on files that are open for writing alone.
+
+    Gives the descriptors that were locked.
+    """
+    locked: list[int] = []
+    flock = fcntl.flock
+
+    def as_nfs(file: IO[bytes], operation: int) -> None:
+        reading = fcntl.fcntl(file, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY
+        if operation & fcntl.LOCK_EX and reading:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        flock(file, operation)
+        locked.append(file.fileno())
+
+    monkeypatch.setattr(fcntl, "flock", as_nfs)
+    return locked
 
 
 @pytest.fixture
