@@ -9,6 +9,7 @@ from typing import Any
 from recorder.data import sha256
 from recorder.errors import BookError
 from recorder.layout import ROOT, run_name, shown, transcript_path
+from recorder.patterns import compiled
 
 Value = int | float | str | None
 
@@ -96,9 +97,9 @@ def _experiments(path: Path, stem: str) -> list[Path]:
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(pattern, re.MULTILINE)
-    except re.error as error:
-        raise BookError(f"The pattern {pattern!r} is no regular expression: {error}.") from error
+        return compiled(pattern, re.MULTILINE)
+    except ValueError as error:
+        raise BookError(f"The pattern {pattern!r} {error}.") from error
 
 
 def _row(match: re.Match[str]) -> Value | tuple[Value, ...]:
