@@ -66,7 +66,8 @@ def field(codes: list[str]) -> PolyCollection:
 
 def draw(target: Path, title: str, subtitle: str, author: str) -> None:
     """Write the cover as PNG, the same bytes from the same programs."""
-    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, facecolor=GROUND)
+    size = (WIDTH / 100, HEIGHT / 100)
+    figure = Figure(size, dpi=100, facecolor=GROUND, layout="none")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0))
