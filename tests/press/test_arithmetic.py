@@ -165,6 +165,8 @@ def test_facts_over_seeds(text: str, printed: str) -> None:
         ("mean(words) > 0", "the fact 'words' is 'gpt', which is no number to compute with"),
         ("mean(a / 0) > 0", "'a / 0' cannot be computed"),
         ("least(a - b) > 1", "the claim least(a - b) > 1 is false: .05 > 1"),
+        ("mean(a) / 3 > 1", "the claim mean(a) / 3 > 1 is false: 2.16 / 3 > 1"),
+        ("mean(a - b) > 0.09", "is false: .09 > 0.09"),
         ("mean > 0", "no fact mean"),
     ],
 )

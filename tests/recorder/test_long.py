@@ -185,6 +185,13 @@ def test_an_orphan_is_told_and_stays(book: Workshop, arguments: list[str], capsy
     assert main(arguments, book.root) == 0
 
 
+def test_what_a_killed_recorder_left_goes(book: Workshop) -> None:
+    left = long_file(book, ".one--wide.txt.99.part")
+    left.write_text("val 2 an")
+    assert main([], book.root) == 0 and left.exists()
+    assert main(["--long"], book.root) == 0 and not left.exists()
+
+
 def test_a_failure_names_the_seed(book: Workshop, capsys: pytest.CaptureFixture[str]) -> None:
     before = long_file(book, "one--seeds--seed-1.txt").read_bytes()
     book.script("one", SCRIPT + "if SEED == 1 and not WIDE: 1 / 0")
