@@ -23,10 +23,11 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from press import edition
+from press import edition, paper
 from recorder.data import sha256
 from recorder.layout import ROOT
 from recorder.records import Record, read_json, write_whole
+from recorder.settings import switch
 
 BUILD = ROOT / "build"
 HERE = ROOT  # where recorder.told is found
@@ -122,8 +123,8 @@ def pdf() -> str:
     """Make the PDF; the name of its file."""
     from press.pdf.typeset import BESIDES, typeset_book  # needs TeX, which html does not
 
-    paper, draft = os.environ.get("PAPER", "a4").lower(), os.environ.get("DRAFT") == "1"
-    other = [] if paper == "a4" else [paper]
+    size, draft = paper.chosen(), switch("DRAFT")
+    other = [] if size == paper.USUAL else [size]
     folder = "-".join(["latex", *other])
     sphinx("latex", folder, BESIDES)
     name = "-".join([edition.STEM, *other, *(["draft"] if draft else [])]) + ".pdf"
@@ -140,6 +141,7 @@ def epub() -> str:
 
 
 def main() -> None:
+    paper.chosen(), switch("DRAFT"), edition.read(ROOT)  # Sphinx would end in a report of a crash
     with locked():
         if sys.argv[1] == "pdf":
             made = pdf()

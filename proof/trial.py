@@ -1,6 +1,5 @@
 """The book's runs once more, with something changed, in a folder of their own."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from recorder.plan import Run, all_runs
 from recorder.progress import Progress
 from recorder.records import Record
 from recorder.run import Recorder
+from recorder.settings import switch
 
 ROOMS = ("scripts", "book")
 
@@ -95,7 +95,7 @@ class _Cache(Cache):
 
     def __init__(self, book: Path, folder: str) -> None:
         kept = user_folder().with_name("proof") / folder
-        super().__init__(kept, reading=os.environ.get("FRESH") != "1")
+        super().__init__(kept, reading=not switch("FRESH"))
         self._book = book
 
     def load(self, run: Run, sums: dict[str, str]) -> tuple[Record, bytes] | None:

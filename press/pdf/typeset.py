@@ -191,7 +191,7 @@ def cut_chapters(whole: Path, spans: dict[str, Span], time: str) -> None:
         target.parent.mkdir(exist_ok=True)
         script = script_path(ROOT, name)
         pages = "\N{EN DASH}".join(spans[name].labels)
-        subject = f"{this.title}, version {this.version}, pages {pages}"
+        subject = f"{this.title}, {this.label}, pages {pages}"
         with pikepdf.open(whole) as pdf:
             title = chapters.cut(pdf, spans[name])
             chapters.attach(pdf, {script.name: script})

@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from press import build
 from press.pdf import typeset
+from recorder.errors import BookError
 
 CITATION = """
 title: Small
@@ -211,3 +214,33 @@ def test_one_build_at_a_time(book: Path) -> None:
 def test_a_build_locks_as_nfs_wants_it(book: Path, nfs: list[int]) -> None:
     with build.locked():
         assert len(nfs) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PAPER", "a5", "PAPER=a5 is no paper of the book's: name a4 or letter."),
+        ("DRAFT", "yes", "DRAFT=yes says nothing: DRAFT=1 shows quickly what a change does."),
+        ("SOURCE_DATE_EPOCH", "soon", "SOURCE_DATE_EPOCH=soon is no time"),
+    ],
+)
+@pytest.mark.parametrize("form", ["html", "pdf", "epub"])
+def test_a_setting_that_is_none_is_told_before_sphinx(
+    book: Path, form: str, name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    citation = book / "CITATION.cff"
+    citation.write_text(citation.read_text().replace("date-released: 2026-11-22\n", ""))
+    monkeypatch.setattr(build, "sphinx", lambda *_: pytest.fail("Sphinx is asked"))
+    monkeypatch.setattr(sys, "argv", ["build", form])
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BookError, match=re.escape(told)):
+        build.main()
+
+
+def test_a_bad_edition_is_told_before_sphinx(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    citation = book / "CITATION.cff"
+    citation.write_text(citation.read_text().replace("2026-11-22", "soon"))
+    monkeypatch.setattr(build, "sphinx", lambda *_: pytest.fail("Sphinx is asked"))
+    monkeypatch.setattr(sys, "argv", ["build", "html"])
+    with pytest.raises(BookError, match="date-released must be a day"):
+        build.main()
