@@ -7,6 +7,8 @@ BOOTSTRAP = $(if $(shell command -v $(firstword $(ANY)) 2> /dev/null),$(ANY) boo
 RUN := .venv/bin/python -m recorder.told
 MACHINE := tests/recorder tests/press tests/proof tests/test_bootstrap.py
 
+# Also for who has no home: matplotlib's list of fonts.
+export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH  # a reader's own: here they hide what belongs here
 
 .DEFAULT_GOAL := help
