@@ -29,9 +29,9 @@ runs: setup  ## run what is missing or stale (FRESH=1: without the cache; FROM=a
 
 figures: runs  ## draw the figures of the transcripts that changed
 	@$(RUN) press.path
-	@$(RUN) press.figures.draw
+	$(if $(filter 1,$(DRAFT)),-)@$(RUN) press.figures.draw  # a draft shows old ones then
 
-html: figures  ## build/html/index.html (needs no TeX)
+html: figures  ## build/html/index.html, without TeX (DRAFT=1: pages whatever their claims, in build/html-draft)
 	@$(RUN) press.build html
 
 pdf: figures  ## build/no-magic.pdf and a PDF a chapter (PAPER=letter; DRAFT=1: a fast look)

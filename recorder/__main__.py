@@ -42,7 +42,7 @@ def main(arguments: Sequence[str], root: Path = ROOT, limits: Limits = LIMITS) -
     given = parser.parse_args(arguments)
     try:
         cache = Cache(user_folder(), reading=not switch("FRESH"))
-        recorder = Recorder(root, cache, Progress(Console()), limits)
+        recorder = Recorder(root, cache, Progress(Console()), limits, draft=switch("DRAFT"))
         if given.archive:
             recorder.take_in(given.archive)
         failures = recorder.bring_up_to_date(given.names)

@@ -16,7 +16,7 @@ from sphinx.util.typing import ExtensionMetadata
 from sphinx.writers.html5 import HTML5Translator
 from sphinx.writers.latex import LaTeXTranslator
 
-from press.directives import arithmetic, house
+from press.directives import arithmetic, draft, house
 from recorder.errors import BookError
 
 
@@ -61,7 +61,7 @@ class Claim(SphinxRole):
             numbers = arithmetic.checked(self.text, partial(printed, self.env))
         except BookError as error:
             house.warn(error, self.get_location())
-            return [], []
+            return draft.mark(self.env, error), []
         return [claim_mark(checked=f"{self.text}: {numbers}", numbers=numbers)], []
 
 
@@ -96,6 +96,7 @@ def check_facts(app: Sphinx, document: nodes.document) -> None:
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
+    app.setup_extension("press.directives.draft")
     app.add_role("fact", Fact())
     app.add_role("claim", Claim())
     app.add_node(claim_mark, html=(visit_claim_html, None), latex=(visit_claim_latex, None))

@@ -182,9 +182,9 @@ def test_a_build_that_fails_leaves_the_last_good_one_as_it_was(book: Path) -> No
     ("paper", "draft", "folder", "made"),
     [
         ("", "", "latex", "no-magic.pdf"),
-        ("A4", "1", "latex", "no-magic-draft.pdf"),
+        ("A4", "1", "latex-draft", "no-magic-draft.pdf"),
         ("letter", "", "latex-letter", "no-magic-letter.pdf"),
-        ("letter", "1", "latex-letter", "no-magic-letter-draft.pdf"),
+        ("letter", "1", "latex-letter-draft", "no-magic-letter-draft.pdf"),
     ],
 )
 def test_other_papers_and_drafts_stand_beside_the_book(
@@ -244,3 +244,17 @@ def test_a_bad_edition_is_told_before_sphinx(book: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(sys, "argv", ["build", "html"])
     with pytest.raises(BookError, match="date-released must be a day"):
         build.main()
+
+
+def test_a_draft_is_made_in_spite_of_warnings_beside_the_good_book(
+    book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build.html()
+    good = (book / "build" / "html" / "index.html").read_text()
+    (book / "book" / "index.rst").write_text("Small\n=====\n\nAnother page, `of`:nothing:.\n")
+    with pytest.raises(SystemExit, match="or have a draft of it as it is, with DRAFT=1"):
+        build.html()
+    monkeypatch.setenv("DRAFT", "1")
+    assert build.html() == "html-draft/index.html"
+    assert "Another page" in (book / "build" / "html-draft" / "index.html").read_text()
+    assert (book / "build" / "html" / "index.html").read_text() == good

@@ -33,9 +33,6 @@ version: 1.2.0
 date-released: 2026-03-04
 """
 
-pytestmark = pytest.mark.filterwarnings("ignore::sphinx.deprecation.RemovedInSphinx11Warning")
-
-
 # --- The edition
 
 
