@@ -60,7 +60,7 @@ test: check book  ## everything: check, the book, every test
 	@.venv/bin/python -m pytest -n 2 --dist loadfile $(MACHINE)
 	@.venv/bin/python -m pytest -n 2 --dist loadfile tests $(addprefix --ignore=,$(MACHINE))  # JAX allows no forks after it
 
-prove: setup-test book  ## the same numbers everywhere, nothing lost: half an hour, the first time longer
+prove: setup-test book  ## the same numbers everywhere, nothing lost: well over an hour the first time, then what changed
 	@.venv/bin/python -m proof
 
 audit: setup-test  ## are all packages locked, the installed ones those, and free of known faults?
@@ -77,7 +77,7 @@ lock:  ## write the lock files from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --group audit -o requirements-audit.lock
 
-readmes: runs  ## write scripts/*/README.md from the chapters' headers and the runs
+readmes: setup  ## write scripts/*/README.md from the chapters' headers
 	@$(RUN) press.readmes
 
 clean:  ## remove everything that was made, except .venv and the cache of runs
