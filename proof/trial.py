@@ -1,6 +1,5 @@
 """The book's runs once more, with something changed, in a folder of their own."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from recorder.plan import Run, all_runs, long_runs
 from recorder.progress import Progress
 from recorder.records import Record
 from recorder.run import Recorder
+from recorder.settings import switch
 from recorder.transcript import Transcript
 
 ROOMS = ("scripts", "book")
@@ -115,7 +115,7 @@ class _Cache(Cache):
 
     def __init__(self, folder: str, of_book: Mapping[str, Run]) -> None:
         kept = user_folder().with_name("proof") / folder
-        super().__init__(kept, reading=os.environ.get("FRESH") != "1")
+        super().__init__(kept, reading=not switch("FRESH"))
         self._of_book = of_book
 
     def load(self, run: Run, sums: dict[str, str]) -> tuple[Record, bytes] | None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from os import environ
+from os.path import expanduser
 from pathlib import Path
 
 from proof.table import Row
@@ -44,7 +45,8 @@ def interpreter(version: str) -> Interpreter | None:
 
 def _of_pyenv(version: str) -> list[Path]:
     """Newest first; 3.13.0t and the like, which are other builds, are none of them."""
-    versions = Path(environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    root = environ.get("PYENV_ROOT") or expanduser("~/.pyenv")  # noqa: PTH111  # also without a home
+    versions = Path(root) / "versions"
     found = {
         int(patch[1]): folder / "bin" / f"python{version}"
         for folder in versions.glob(f"{version}.*")
