@@ -43,9 +43,9 @@ HASHES = {"digits.csv.gz":
           "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22"}
 
 # === Read a shipped file ===
-# A script without a file, pasted into a shell, looks below where it runs.
-FOLDER = (Path(globals().get("__file__", "scripts/any/pasted")).resolve()
-          .parent.parent / "data")
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
 
 
 def shipped(name):

@@ -58,9 +58,9 @@ HASHES = {"names.csv":
           "7fd27580a900cd6a97820ca4047788a8aa20dc7a0bdee38d3203071b6da4aa2c"}
 
 # === Read a shipped file ===
-# A script without a file, pasted into a shell, looks below where it runs.
-FOLDER = (Path(globals().get("__file__", "scripts/any/pasted")).resolve()
-          .parent.parent / "data")
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
 
 
 def shipped(name):

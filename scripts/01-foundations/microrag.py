@@ -49,9 +49,9 @@ HASHES = {"countries.jsonl.gz":
           "248eee02f8aa17c7554a945064079f2bd6ebb7128f8001684c3dcf6b2fe3a6c0"}
 
 # === Read a shipped file ===
-# A script without a file, pasted into a shell, looks below where it runs.
-FOLDER = (Path(globals().get("__file__", "scripts/any/pasted")).resolve()
-          .parent.parent / "data")
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
 
 
 def shipped(name):

@@ -46,9 +46,9 @@ HASHES = {"alice.txt":
           "eaa3526fe53859f34ecdf255712f9ecf0b2c903451d4755b2edaa2e2599cb0fc"}
 
 # === Read a shipped file ===
-# A script without a file, pasted into a shell, looks below where it runs.
-FOLDER = (Path(globals().get("__file__", "scripts/any/pasted")).resolve()
-          .parent.parent / "data")
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
 
 
 def shipped(name):
@@ -459,9 +459,8 @@ def main():
     print(f"pieces visited in {MERGES} merges: {visits},"
           f" by recounting {len(train) * MERGES}")
     shown = {"held": held, "other": other}
-    if "__file__" in globals():  # a pasted script has no text to read
-        shown["this script"] = Counter(words(
-            Path(__file__).read_text(encoding="ascii")))
+    if HERE.is_file():  # a pasted script cannot read itself
+        shown["this script"] = Counter(words(HERE.read_text("ascii")))
     show_new_pieces(tokenizer, train, shown)
     show_round_trips(tokenizer)
     show_choices(train, held, other)

@@ -54,9 +54,9 @@ HASHES = {"digits.csv.gz":
           "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"}
 
 # === Read a shipped file ===
-# A script without a file, pasted into a shell, looks below where it runs.
-FOLDER = (Path(globals().get("__file__", "scripts/any/pasted")).resolve()
-          .parent.parent / "data")
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
 
 
 def shipped(name):

@@ -402,11 +402,11 @@ def test_the_remedy_for_line_ends_is_one(script: ModuleType, tmp_path: Path) -> 
     shutil.copytree(script.FOLDER, origin / "scripts" / "data")
 
     def git(*words: object) -> None:
-        who = ("-c", "user.name=x", "-c", "user.email=x", "-c", "core.autocrlf=false")
+        who = ("-c", "user.name=x", "-c", "user.email=x")
         subprocess.run(["git", *who, *map(str, words)], cwd=origin, check=True)
 
     git("init", "--quiet")
-    git("add", ".")
+    git("-c", "core.autocrlf=false", "add", ".")
     git("commit", "--quiet", "-m", "x")
     git("clone", "--quiet", "-c", "core.autocrlf=true", origin, clone)
 
