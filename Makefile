@@ -59,13 +59,15 @@ check: setup-test  ## style, types and house rules, in seconds
 	@.venv/bin/python -m pytest tests/test_house.py
 	@$(RUN) recorder.budget
 
-test: check book  ## everything: check, the book, every test
+test: check book  ## everything: check, the book, a sample of its runs again, tests of what changed (ALL=1: all tests)
 	@$(RUN) press.system.chromium
-	@.venv/bin/python -m pytest -n 2 --dist loadfile $(MACHINE)
-	@.venv/bin/python -m pytest -n 2 --dist loadfile tests $(addprefix --ignore=,$(MACHINE))  # JAX allows no forks after it
+	@rm -f build/tested.json
+	@TESTED=build/tested.json $(RUN) proof again
+	@TESTED=build/tested.json .venv/bin/python -m pytest -n 2 --dist loadfile $(MACHINE)
+	@TESTED=build/tested.json .venv/bin/python -m pytest -n 2 --dist loadfile tests $(addprefix --ignore=,$(MACHINE))  # JAX allows no forks after it
 
-prove: setup-test book  ## the same numbers everywhere, nothing lost: well over an hour the first time, then what changed
-	@.venv/bin/python -m proof
+prove: setup-test book  ## the same numbers everywhere, nothing lost: well over an hour the first time (PARTS="seeds:2 wasm")
+	@.venv/bin/python -m proof $(PARTS)
 
 audit: setup-test  ## are all packages locked, the installed ones those, and free of known faults?
 	@$(RUN) press.audit

@@ -41,6 +41,14 @@ def sealed(book: Path) -> list[Run]:
     return runs
 
 
+def furnish(root: Path) -> None:
+    """Have the book's scripts and chapters in a root of its own, a folder of build/proof."""
+    root.mkdir(parents=True, exist_ok=True)
+    for room in ROOMS:
+        with suppress(FileExistsError):
+            (root / room).symlink_to(Path("../../..") / room)
+
+
 @dataclass(frozen=True)
 class Trial:
     """Changed runs of the book at `book`: the part, the words and the folder that name them.
@@ -66,7 +74,7 @@ class Trial:
         """Make these runs; a row for them, and one each for the book's numbers and its claims."""
         runs = self.moved(changed)
         print(f"{self.part}: {self.what}", flush=True)
-        self._furnish()
+        furnish(self.root)
         of_book = {run.label: run for run in changed}
         failed = self._make(runs, of_book, limits)
         good = [run for run in runs if run not in failed]
@@ -82,12 +90,6 @@ class Trial:
     def moved(self, changed: Sequence[Run]) -> list[Run]:
         """Changed runs of the book as runs of this trial."""
         return [replace(run, root=self.root, long=False) for run in changed]
-
-    def _furnish(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
-        for room in ROOMS:
-            with suppress(FileExistsError):
-                (self.root / room).symlink_to(Path("../../..") / room)
 
     def _make(self, runs: Sequence[Run], of_book: Mapping[str, Run], limits: Limits) -> list[Run]:
         """Bring the transcripts up to date; returns the runs that failed, which have none."""

@@ -21,10 +21,10 @@ ASK += "; print(sys.executable)"  # behind pyenv's shims
 PATCH = re.compile(r"\d+\.\d+\.(\d+)")
 
 
-def prove(root: Path = ROOT) -> Iterator[Row]:
-    """The rows of each version, or one that says that it is not here."""
+def prove(root: Path = ROOT, only: str = "") -> Iterator[Row]:
+    """The rows of each version, or of `only` one, or a row that says that it is not here."""
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    for version in dict.fromkeys([*VERSIONS, running]):
+    for version in [only] if only else dict.fromkeys([*VERSIONS, running]):
         found = interpreter(version)
         if found is None:
             note = "not here: neither among pyenv's versions nor on the PATH"

@@ -7,6 +7,7 @@ from recorder.errors import BookError
 SWITCHES = {
     "FRESH": "runs every script anew, without the cache",
     "DRAFT": "shows quickly what a change does",
+    "ALL": "runs every test, also those that passed on the very bytes that are here",
 }
 
 
