@@ -21,7 +21,7 @@ def unit_of(nodeid: str) -> Unit:
     file, _, test = nodeid.partition("::")
     path = kept.ROOT / file
     about = set(test.partition("[")[2].rstrip("]").split("-")) & SCRIPTS.keys()
-    return path, SCRIPTS[about.pop()] if path.name in kept.BY_SCRIPT and about else None
+    return path, SCRIPTS[about.pop()] if file == kept.BY_SCRIPT and about else None
 
 
 def files(arguments: list[str]) -> set[Path]:
@@ -46,7 +46,7 @@ class Account:
         ignored = {Path(path).resolve() for path in session.config.getoption("ignore") or []}
         for path in sorted(files(session.config.args)):
             if ignored.isdisjoint({path, *path.parents}):
-                scripts = list(SCRIPTS.values()) if path.name in kept.BY_SCRIPT else [None]
+                scripts = list(SCRIPTS.values()) if kept.named(path) == kept.BY_SCRIPT else [None]
                 for unit in ((path, script) for script in scripts):
                     if known := kept.passed(*unit):
                         self._left_out[unit] = known
@@ -94,7 +94,7 @@ class Account:
 
     def _row(self, unit: Unit) -> Row:
         file, script = unit
-        what = file.relative_to(kept.ROOT).as_posix() + (f", {script.stem}" if script else "")
+        what = kept.named(file) + (f", {script.stem}" if script else "")
         if (known := self._left_out.get(unit)) and not self._outcomes[unit]:
             why = f"left out: all {known['tests']} passed on the same bytes, {known['date']}"
             return Row("tests", what, 0, 0, why)

@@ -28,9 +28,9 @@ MACHINE = ("recorder", "press", "proof", "bench")
 WORDS = ("book", "scripts", "findings", "images")  # no test of the machine reads them, but
 SETTINGS = ("book/conf.py", "book/figures", "book/back/programs.md", "scripts/data")  # for these
 COMMON = ("pyproject.toml", "requirements-test.lock")
-BUILT = {"test_book.py", "test_browser.py"}  # tests of what `make book` made
-BY_SCRIPT = {"test_runs.py"}  # whose tests are kept script by script
-NEVER = {"test_house.py"}  # rules about every file: seconds
+BUILT = ("tests/test_book.py", "tests/test_browser.py")  # tests of what `make book` made
+BY_SCRIPT = "tests/test_runs.py"  # its tests are kept script by script
+NEVER = "tests/test_house.py"  # rules about every file: seconds
 
 
 @cache
@@ -56,11 +56,16 @@ def rooms_imported(test: Path) -> set[str]:
     return {name.partition(".")[0] for name in names} & set(MACHINE)
 
 
+def named(test: Path) -> str:
+    """named(ROOT / "tests/test_runs.py") -> "tests/test_runs.py" """
+    return test.relative_to(ROOT).as_posix()
+
+
 def inputs(test: Path, script: Path | None = None) -> set[Path]:
     """All files that the tests of a file rest on, or only those of its tests about one `script`."""
     helpers = {p for p in below("tests") if not p.name.startswith("test_")}
     common = {test, *helpers, *below(*COMMON)}
-    if test.name in BUILT:
+    if named(test) in BUILT:
         made = {path for path in (ROOT / "build").rglob("*") if path.is_file()}
         return common | tracked() | {p for p in made if not p.name.startswith(".")}
     if script:
@@ -88,7 +93,7 @@ def key(files: Iterable[Path]) -> str:
 
 def note(test: Path, script: Path | None = None) -> Path | None:
     """Where it is kept that these tests passed on what they read now; None for what always runs."""
-    if test.name in NEVER or (test.name in BY_SCRIPT and not script) or not tracked():
+    if named(test) == NEVER or (named(test) == BY_SCRIPT and not script) or not tracked():
         return None
     place = test.relative_to(ROOT / "tests").with_suffix("")
     folder = user_folder().with_name("tests") / place / (script.stem if script else "")
@@ -132,7 +137,7 @@ class Watch:
             seen, self._seen = self._seen, None
         read = {Path.cwd() / path for path in seen}
         stray = sorted((read & tracked()) - inputs(test, script))
-        assert test.name in NEVER or not stray, (
-            f"{test.name} reads {', '.join(str(p.relative_to(ROOT)) for p in stray)}, none of its "
+        assert named(test) == NEVER or not stray, (
+            f"{named(test)} reads {', '.join(map(named, stray))}, none of its "
             "inputs: name it in tests/kept.py, or a change there would go untested"
         )
