@@ -107,6 +107,21 @@ def test_the_theme_switch_keeps_what_was_chosen(browser: Browser) -> None:
         assert page.locator("figure img.only-dark").first.is_visible()
 
 
+BLOCKED = """Object.defineProperty(window, "localStorage", {
+  configurable: true,
+  get() { throw new DOMException("site data are blocked", "SecurityError") },
+})"""
+
+
+def test_the_theme_switch_works_where_site_data_are_blocked(browser: Browser) -> None:
+    with opened(browser, CHAPTERS[0], color_scheme="light") as page:
+        page.context.add_init_script(BLOCKED)
+        page.reload()
+        page.locator(".theme-switch-button").click()
+        page.locator(".theme-change-button[data-mode=dark]").click()
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
 def test_the_copy_button_copies_a_listing_without_its_numbers(browser: Browser) -> None:
     with opened(browser, CHAPTERS[0], permissions=["clipboard-read"]) as page:
         listing = page.locator("div.highlight:has(.linenos)").first

@@ -151,8 +151,8 @@ class Workshop:
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Wait until something holds; a minute later it will not any more."""
-    for _ in range(6000):
+    """Wait until something holds; ten minutes later it will not any more."""
+    for _ in range(60_000):
         if condition():
             return
         time.sleep(0.01)

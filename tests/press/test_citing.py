@@ -14,6 +14,7 @@ import tomllib
 import yaml
 from bs4 import BeautifulSoup
 from pybtex.database import parse_string
+from pybtex.plugin import find_plugin
 from pybtex.richtext import Text
 
 from press import citing, edition
@@ -191,6 +192,16 @@ def test_bibtex_gives_back_what_went_in() -> None:
     assert entry.fields["publisher"] == "The Small authors"
     assert (entry.fields["year"], entry.fields["pages"]) == ("2026", "7--21")
     assert "url" not in entry.fields
+
+
+def test_the_version_is_not_lost_in_a_list_of_references() -> None:
+    """Styles print an edition, and leave out notes of their own making."""
+    entries = parse_string(citing.bibtex(CHAPTER), "bibtex")
+    style = find_plugin("pybtex.style.formatting", "unsrt")()
+    [entry] = style.format_entries(entries.entries.values())
+    printed = entry.text.render_as("text")
+    assert "Small: A Book" in printed and "1.2.0 edition" in printed
+    assert "ET  - 1.2.0\n" in citing.ris(CHAPTER)
 
 
 def test_bibtex_keeps_capitals_that_a_style_would_lower() -> None:

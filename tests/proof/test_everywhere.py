@@ -430,7 +430,7 @@ def test_a_killed_proof_leaves_no_run_in_webassembly(tmp_path: Path) -> None:
     proof = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert proof.stdout and proof.stdout.read(5) == b"begun"
     proof.kill()
-    proof.communicate(timeout=60)  # until nobody holds the other end of the pipe
+    proof.communicate(timeout=600)  # until nobody holds the other end of the pipe
 
 
 def test_a_true_run_in_webassembly(book: Workshop) -> None:

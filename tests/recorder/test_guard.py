@@ -202,32 +202,37 @@ def test_bytes_that_are_not_utf8(workshop) -> None:
     assert "failed: line 2 of what it printed is not UTF-8 (invalid start byte)." in said
 
 
-@pytest.mark.usefixtures("limited")
-def test_too_long(workshop) -> None:
+@pytest.mark.usefixtures("limited", "from_first_word")
+def test_too_long(workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("recorder.child.GRACE", 600)
     said = workshop.failure(
-        "# === Before ===\nx = 1\n# === Forever ===\nwhile True:\n    x += 1\n",
+        "# === Before ===\nx = 1\n"
+        "# === Forever ===\nprint(x, flush=True)\nwhile True:\n    x += 1\n",
         Limits(seconds=0.5),
     )
     assert said.startswith("scripts/01-tier/bad.py failed in section 'Forever', line ")
     assert said.endswith("it ran longer than 0.5 s.")
 
 
-@pytest.mark.usefixtures("limited")
+@pytest.mark.usefixtures("limited", "from_first_word")
 def test_too_long_and_deaf(workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("recorder.child.GRACE", 0.2)
     said = workshop.failure(
-        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nwhile True:\n    pass\n",
+        "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print(1, flush=True)\nwhile True:\n    pass\n",
         Limits(seconds=0.5),
     )
     assert said == "scripts/01-tier/bad.py failed: it ran longer than 0.5 s."
 
 
+@pytest.mark.usefixtures("limited", "from_first_word")
 @pytest.mark.parametrize("act", ["os.close(alive)", "os.dup2(2, alive)", "os.read(alive, 1)"])
 def test_too_long_and_not_to_be_told(workshop, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
     monkeypatch.setattr("recorder.child.GRACE", 0.2)
     said = workshop.failure(
         "import json, os, sys\n"
-        f"alive = json.loads(sys.orig_argv[-1])['alive']\n{act}\nwhile True:\n    pass\n",
+        f"alive = json.loads(sys.orig_argv[-1])['alive']\n{act}\n"
+        "print(1, flush=True)\nwhile True:\n    pass\n",
         Limits(seconds=0.5),
     )
     assert "it ran longer than 0.5 s." in said or "it ended with exit status 1." in said

@@ -238,12 +238,13 @@ def test_whatever_happens_all_children_are_closed(workshop: Workshop, monkeypatc
     assert CountedChild.now == 0
 
 
+@pytest.mark.usefixtures("from_first_word")
 def test_no_temporary_folder_stays(workshop: Workshop, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     workshop.script("good", "import os, sys\nprint(os.getcwd())\n")
     workshop.script("bad", "1 / 0")
-    workshop.script("slow", "while True: pass")
+    workshop.script("slow", "print(1, flush=True)\nwhile True: pass")
     assert len(workshop.record(limits=Limits(seconds=1))) == 2
     assert workshop.text("good").startswith(str(tmp_path / "tmp"))
     assert not list((tmp_path / "tmp").iterdir())

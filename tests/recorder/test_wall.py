@@ -85,10 +85,11 @@ def test_seconds_and_memory_are_the_scripts_own(workshop: Workshop, walled: wall
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at processes in /proc")
+@pytest.mark.usefixtures("from_first_word")
 def test_processes_that_a_late_script_left_are_gone(
     workshop: Workshop, behind_bubblewrap: wall.Wall
 ) -> None:
-    text = "import os, time\nos.fork() or os.setsid()\ntime.sleep(99)\n"
+    text = "import os, time\nos.fork() or os.setsid()\nprint(1, flush=True)\ntime.sleep(9e6)\n"
     off = "import sys\nsys._getframe(1).f_globals['_offence'] = lambda *_: None\n"
     assert "it ran longer than" in workshop.failure(off + text, Limits(seconds=1))
     wait_until(lambda: not left_behind(str(workshop.root / "scripts")))
