@@ -13,7 +13,7 @@ from press.pdf import latex as pdf  # noqa: E402
 
 this = edition.read(ROOT)
 project, author = this.name, this.by
-version = release = this.version
+version = release = this.number
 language = "en"
 
 extensions = [

@@ -21,7 +21,7 @@ SUMS = "SHA256SUMS"
 
 def contents(root: Path) -> dict[str, bytes]:
     """The files of the edition by name. Raises BookError when one is not made yet."""
-    version, made = edition.read(root).version, root / "build"
+    version, made = edition.read(root).tag, root / "build"
     moment = int(edition.epoch(root))
     name = f"{edition.STEM}-{version}"
     files = {f"{name}.pdf": made / f"{edition.STEM}.pdf"}

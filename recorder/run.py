@@ -28,6 +28,7 @@ class Recorder:
     progress: Progress
     limits: Limits = LIMITS
     processes: int = os.cpu_count() or 1
+    draft: bool = False  # experiments that would have to run are left as they are
 
     def bring_up_to_date(self, names: Sequence[str]) -> list[Failure]:
         """Make every stale transcript of the scripts in `names`, of all scripts when empty.
@@ -62,11 +63,13 @@ class Recorder:
     def make(self, wanted: Sequence[Run], sums: dict[str, str]) -> list[Failure]:
         """Make the stale ones of these transcripts; returns the runs that failed."""
         stale = [run for run in wanted if not records.is_fresh(run, sums)]
-        todo = [run for run in stale if not self._take(run, sums)]
+        missing = [run for run in stale if not self._take(run, sums)]
+        todo = [run for run in missing if not (self.draft and run.experiment)]
         guarded = f", guarded by {wall.strongest()}" if todo else ""
+        left = len(missing) - len(todo)
         self.progress.say(
-            f"Runs: {len(wanted) - len(stale)} fresh, {len(stale) - len(todo)} from the cache, "
-            f"{len(todo)} to do{guarded}."
+            f"Runs: {len(wanted) - len(stale)} fresh, {len(stale) - len(missing)} from the cache, "
+            f"{len(todo)} to do{guarded}{f', {left} left out of the draft' if left else ''}."
         )
         return self._run_all(todo, sums)
 

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from hypothesis.internal.constants_ast import Constants
 
-from proof.table import Row, laid_out
+from tests import kept
+from tests.account import TABLE, Account, unit_of
 from tests.workshop import Workshop
 
 # Ctrl-C reaches what tests start, as in a terminal, even where a shell started them to ignore it.
@@ -36,6 +37,8 @@ settings.register_profile("random", settings.get_profile("same"), derandomize=Fa
 settings.load_profile("same")
 
 ROOT = Path(__file__).resolve().parent.parent
+IN_MAKE_TEST = TABLE in os.environ  # a test that somebody names is run
+WATCH = kept.Watch()
 
 
 @pytest.fixture(scope="module")
@@ -96,21 +99,29 @@ def tried(record_property: Callable[[str, object], None]) -> Callable[[str, str,
     return lambda part, what, number: record_property("tried", [part, what, number])
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the table of what the tests tried."""
-    sums: dict[tuple[str, str], list[int]] = {}
-    for outcome in ("passed", "failed"):
-        for report in terminalreporter.stats.get(outcome, []):
-            for key, value in report.user_properties:
-                if key == "tried":
-                    part, what, number = value
-                    counts = sums.setdefault((part, what), [0, 0])
-                    counts[0] += number
-                    counts[1] += number * (outcome == "failed")
-    rows = [Row(*key, *counts) for key, counts in sorted(sums.items())]
-    for report in terminalreporter.stats.get("skipped", []):
-        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        rows.append(Row("skipped", report.nodeid, 0, note=why.removeprefix("Skipped: ")))
-    if rows:
-        terminalreporter.section("what was tried")
-        terminalreporter.line(laid_out(rows))
+@pytest.fixture(autouse=True)
+def _inputs_are_named(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test reads no file of the book that could change without its being run again."""
+    with WATCH.over(*unit_of(request.node.nodeid)):
+        yield
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if IN_MAKE_TEST and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Account(), "account")
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out a file whose tests passed on the very bytes that they would read."""
+    tests = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if IN_MAKE_TEST and tests and kept.passed(collection_path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is kept script by script, and the files that pytest was given by name."""
+    if IN_MAKE_TEST:
+        units = {item: unit_of(item.nodeid) for item in items}
+        known = {unit for unit in set(units.values()) if kept.passed(*unit)}
+        gone = [item for item in items if units[item] in known]
+        items[:] = [item for item in items if units[item] not in known]
+        config.hook.pytest_deselected(items=gone)

@@ -43,9 +43,8 @@ class Copy(Domain):
 
 
 def identity(env: BuildEnvironment) -> tuple[str, str, str]:
-    """Version, day and commit."""
-    this = edition.read(house.root(env))
-    return this.version, f"{this.date:%-d %B %Y}", edition.commit(house.root(env))
+    """The sentence that says what this copy is, cut at its commit."""
+    return edition.imprint(house.root(env))
 
 
 def renewed(app: Sphinx, env: BuildEnvironment, *_: Any) -> set[str]:
@@ -62,12 +61,12 @@ def renewed(app: Sphinx, env: BuildEnvironment, *_: Any) -> set[str]:
 
 def title_page(env: BuildEnvironment) -> list[str]:
     """What an edition says of itself, in Markdown: one paragraph each."""
-    version, day, commit = identity(env)
+    before, commit, after = identity(env)
     this = edition.read(house.root(env))
-    made = f", made from commit `{commit}`" if commit else ""
-    cite = f"{this.by} ({this.date.year}). *{this.title}*. Version {version}."
+    label = this.label[0].upper() + this.label[1:]
+    cite = f"{this.by} ({this.date.year}). *{this.title}*. {label}."
     return [
-        f"Edition {version} of {day}{made}.",
+        f"{before}`{commit}`{after}" if commit else f"{before}{after}",
         f"To cite the book: {cite} Each chapter has a line of its own.",
         "Code and text are free under the MIT licence; data and fonts are under their own, which "
         "come with the sources.",

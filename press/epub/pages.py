@@ -202,14 +202,15 @@ def note_of_claim(mark: claim_mark) -> str:
 
 def about(app: Sphinx) -> dict[str, Any]:
     """What the package says of the book."""
-    config = app.config
+    config, this = app.config, edition.read(house.root(app.env))
     identifier = uuid.uuid5(uuid.NAMESPACE_OID, f"nm:{edition.STEM}:{config.version}")
     modified = datetime.fromtimestamp(int(edition.epoch(house.root(app.env))), UTC)
     return {
         "title": config.project,
         "author": config.author,
         "language": config.language,
-        "version": config.version,
+        "version": this.version,
+        "date": this.date.isoformat(),
         "identifier": identifier.urn,
         "description": config.epub_description,
         "rights": config.epub_copyright,

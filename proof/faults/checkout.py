@@ -47,6 +47,8 @@ class Checkout:
         root.mkdir(parents=True)
         for name in TOOLS:
             shutil.copy(ROOT / name, root)
+        with (root / "CITATION.cff").open("a") as file:  # else it would bear the file's own date
+            file.write("date-released: 2026-11-22\n")
         (root / ".venv").symlink_to((ROOT / ".venv").resolve())
         for room in ("recorder", "press"):
             ignored = shutil.ignore_patterns("__pycache__")

@@ -17,15 +17,20 @@ towers then learn which spelling goes with which sounds.
 import gzip
 import random
 import re
-import sys
 from collections import Counter
 from hashlib import sha256
-from itertools import combinations
+from itertools import combinations, repeat
 from math import exp, log, sqrt
-from operator import add, mul
+from operator import add, gt, mul
 from pathlib import Path
 from statistics import fmean
 from unicodedata import normalize
+
+try:
+    from math import sumprod
+except ImportError:  # Python 3.10 and 3.11
+    def sumprod(a, b):
+        return sum(map(mul, a, b))
 
 # === Settings ===
 SEED = 1
@@ -43,25 +48,74 @@ NEAR = ["ocean", "royal", "music", "sad", "love"]  # words with neighbours
 MAPPED = ["ocean", "whale", "wave", "crown", "king", "queen", "guitar",
           "drum", "violin", "awful", "sad", "frowning"]  # all against all
 SAID = ["knight", "nite", "fone", "kwik", "colonel"]  # spellings to sound
-
-# === Data ===
-FOLDER = Path(__file__).resolve().parent.parent / "data"
+# The files that the run reads: other bytes would give other numbers.
 HASHES = {"emoji_keywords.tsv":
           "6db053e62887fadf89f251d591a095f5739fcbe74b1927951e2b45ef5a65a301",
           "cmudict_small.txt.gz":
           "7fd27580a900cd6a97820ca4047788a8aa20dc7a0bdee38d3203071b6da4aa2c"}
 
+# === Read a shipped file ===
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
 
-def read(name):
-    """The bytes of a data file, if they are the ones of the book's run."""
+
+def shipped(name):
+    """The bytes of a data file; if they are not what they should be, one
+    sentence that says what to do, and the end of the run.
+    """
     path = FOLDER / name
-    content = path.read_bytes() if path.is_file() else b""
-    if sha256(content).hexdigest() != HASHES[name]:
-        sys.exit(f"{name} is missing or altered: it belongs in {FOLDER}, "
-                 f"with the SHA-256 {HASHES[name]}")
-    return content
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SystemExit(f"{name} is missing: it belongs in {FOLDER} "
+                         f"({error.strerror})") from error
+    if sha256(data).hexdigest() == HASHES[name]:
+        return data
+    if sha256(data.replace(b"\r\n", b"\n")).hexdigest() == HASHES[name]:
+        raise SystemExit(f"{name} is altered, but only in its line ends "
+                         f"(CR LF): delete {path} and restore it with "
+                         "`git -c core.autocrlf=false checkout -- :/scripts`")
+    raise SystemExit(f"{name} is altered: put the file with the SHA-256 "
+                     f"{HASHES[name]} into {FOLDER}")
 
 
+# === Hold out whole families ===
+def families(rows):
+    """Rows that begin with a word, in families: abandon with abandoned.
+
+    Held out with its family trained on, a word would be half known. In the
+    order of the alphabet a word joins the family before it if it begins
+    with that family's stem: the first four letters of its first word, or
+    all three. A prefix makes a new family: unable stands far from able.
+
+    families([["in"], ["ink"], ["inky"]]) -> [[["in"]], [["ink"], ["inky"]]]
+    """
+    found, stem = [], ""
+    for row in sorted(rows):
+        if len(stem) < 3 or not row[0].startswith(stem):
+            stem = row[0][:4]
+            found.append([])
+        found[-1].append(row)
+    return found
+
+
+def hold_out(groups, count, shuffle):
+    """(`count` rows held out, those to learn from): no group on both sides.
+
+    What is left of the last group that is held out goes to neither side.
+    """
+    shuffle(groups)
+    held_out = []
+    while len(held_out) < count:
+        held_out += groups.pop()
+    learn = sum(groups, [])
+    for rows in (held_out, learn):
+        shuffle(rows)
+    return held_out[:count], learn
+
+
+# === Data ===
 # --- An emoji's name and its keywords ---
 def words(text):
     """words("Piece of cake, man!") -> ['piece', 'of', 'cake', 'man']"""
@@ -72,7 +126,7 @@ def words(text):
 def emoji_items():
     """[(the name, its words, the words of the keywords)]"""
     items = {}
-    text = read("emoji_keywords.tsv").decode("utf-8")
+    text = shipped("emoji_keywords.tsv").decode("utf-8")
     text = text[text.index("\tgrinning face\t"):]  # punctuation is before it
     for _, name, keywords in [row.split("\t") for row in text.splitlines()]:
         # a man, a woman and a person who do the same have nearly one text:
@@ -97,18 +151,16 @@ def pieces(symbols, longest=3):
 
 def sound_items():
     """[(the word, pieces of its spelling, pieces of its phonemes)]"""
-    text = gzip.decompress(read("cmudict_small.txt.gz")).decode("ascii")
+    text = gzip.decompress(shipped("cmudict_small.txt.gz")).decode("ascii")
     # a dot ends each phoneme, or the piece "AW" could be one or two of them
     return [(word, pieces(word), pieces([sound + "." for sound in sounds]))
             for word, *sounds in map(str.split, text.splitlines())]
 
 
 # --- Hold some pairs out ---
-def split(items, count):
-    """(held out, to learn from), after a shuffle that SEED decides."""
-    items = list(items)
-    random.Random(SEED).shuffle(items)
-    held_out, learn = items[:count], items[count:]
+def split(groups, count):
+    """(held out, to learn from), after shuffles that SEED decides."""
+    held_out, learn = hold_out(groups, count, random.Random(SEED).shuffle)
     if SHUFFLED:  # each name gets the keywords of the next
         learn = [(name, left, right) for (name, left, _), (_, _, right)
                  in zip(learn, learn[1:] + learn[:1])]
@@ -134,7 +186,7 @@ class Tower:
         if not known:
             return [0.0] * WIDTH, 1.0
         total = list(map(sum, zip(*known)))
-        length = sqrt(sum(map(mul, total, total)))
+        length = sqrt(sumprod(total, total))
         return [x / length for x in total], length
 
     def directions(self, texts):
@@ -147,7 +199,7 @@ class Tower:
         What points along u would only lengthen s, which changes nothing.
         """
         u, length = self.encode(text)
-        along = sum(map(mul, u, grad))
+        along = sumprod(u, grad)
         grad = [(g - along * x) / length for g, x in zip(grad, u)]
         for word in text:
             before = self.grads.get(word, [0.0] * WIDTH)
@@ -161,22 +213,23 @@ class Tower:
         other nine tenths, by what is left of their older gradients.
         """
         b1, b2, start = beta1, beta2, (0, [0.0] * WIDTH, [0.0] * WIDTH)
+        c1, c2 = 1 - b1, 1 - b2  # not once for every number
         for word, grad in self.grads.items():
             t, m, v = self.moments.get(word, start)
             t += 1
-            m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
-            v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+            m = [b1 * a + c1 * g for a, g in zip(m, grad)]
+            v = [b2 * a + c2 * g * g for a, g in zip(v, grad)]
             self.moments[word] = t, m, v
             rate = learning_rate * sqrt(1 - b2 ** t) / (1 - b1 ** t)
-            self.rows[word] = [x - rate * a / (sqrt(b) + epsilon) for x, a, b
-                               in zip(self.rows[word], m, v)]
+            self.rows[word] = [x - rate * a / (root + epsilon) for x, a, root
+                               in zip(self.rows[word], m, map(sqrt, v))]
         self.grads = {}
 
 
 # === Find the partner in the batch ===
 def dots(a, b):
     """A B^T, row by row: dots([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]"""
-    return [[sum(map(mul, row, col)) for col in b] for row in a]
+    return [[sumprod(row, col) for col in b] for row in a]
 
 
 def chances(row):
@@ -216,7 +269,7 @@ def attract(u, v):
     attract([[0.6, 0.8]], [[0.6, 0.8]])[0] -> -5.0
     """
     scale = -1.0 / (len(u) * TEMPERATURE)
-    return (scale * sum(sum(map(mul, a, b)) for a, b in zip(u, v)),
+    return (scale * sum(sumprod(a, b) for a, b in zip(u, v)),
             [[scale * x for x in row] for row in v],
             [[scale * x for x in row] for row in u])
 
@@ -254,7 +307,7 @@ def ranks(scores):
 
     Candidates that score the same share the places they fill.
     """
-    return [sum(score > row[i] for score in row)
+    return [sum(map(gt, row, repeat(row[i])))  # how many score higher
             + (row.count(row[i]) + 1) / 2 for i, row in enumerate(scores)]
 
 
@@ -278,8 +331,8 @@ def show_geometry(task, name, u, v):
     directions are one, and near -4 when they are spread out.
     """
     known = [(a, b) for a, b in zip(u, v) if any(a) and any(b)]
-    aligned = [2.0 - 2.0 * sum(map(mul, a, b)) for a, b in known]
-    apart = [sum(map(mul, a, b)) for (_, a), (_, b) in combinations(known, 2)]
+    aligned = [2.0 - 2.0 * sumprod(a, b) for a, b in known]
+    apart = [sumprod(a, b) for (_, a), (_, b) in combinations(known, 2)]
     spread = log(fmean(exp(4.0 * c - 4.0) for c in apart))
     print(f"{task:6} | {name:12} | alignment {fmean(aligned):.3f} | "
           f"uniformity {spread:.3f} | strangers {fmean(apart):.3f}")
@@ -382,9 +435,9 @@ def learn_pairs(task, loss_name, held_out, learn):
 
 
 # === Names and keywords ===
-def learn_emoji():
+def learn_emoji(items):
     """Letters, counts and one tower, measured on names never seen."""
-    held_out, learn = split(emoji_items(), HELD_OUT["emoji"])
+    held_out, learn = split([[item] for item in items], HELD_OUT["emoji"])
     sides = [[item[k] for item in held_out] for k in (1, 2)]
     seen = [text for item in learn for text in item[1:]]
     known = {word for text in seen for word in text}
@@ -418,10 +471,9 @@ def show_words(tower):
 
 
 # === Spellings and sounds ===
-def learn_sounds():
+def learn_sounds(items):
     """Two towers: that both have an S means nothing."""
-    items = sound_items()
-    held_out, learn = split(items, HELD_OUT["sounds"])
+    held_out, learn = split(families(items), HELD_OUT["sounds"])
     print(f"\nsounds | learn {len(learn):,} | held out {len(held_out)}")
     spelt = [left for _, left, _ in held_out]
     # the rival has only letters: it reads the sounds S. AO. T. as "saot"
@@ -440,10 +492,11 @@ def learn_sounds():
 
 # === Main ===
 def main():
+    emoji, sounds = emoji_items(), sound_items()
     if "emoji" in RUNS:
-        learn_emoji()
+        learn_emoji(emoji)
     if "sounds" in RUNS:
-        learn_sounds()
+        learn_sounds(sounds)
 
 
 if __name__ == "__main__":

@@ -21,10 +21,17 @@ from operator import add, mul
 from pathlib import Path
 from textwrap import shorten
 
+try:
+    from math import sumprod
+except ImportError:  # Python 3.10 and 3.11
+    def sumprod(a, b):
+        return sum(map(mul, a, b))
+
 # === Settings ===
 SEED = 1
 TASKS = {"names": "names.csv", "sounds": "cmudict_small.txt.gz"}
 HELD_OUT = 0.1  # of the examples, never trained on
+FAMILIES = True  # False: hold words out one by one, away from their kin
 STEPS = 700  # over half of the words, three quarters of the names
 BATCH = 8  # as good a word as 4, and Adam is paid for half as often
 WIDTH = 16  # 24 gains 0.08 nats on the sounds and takes half as long again
@@ -44,49 +51,114 @@ LOOK = "softmax"  # "mean": the past unweighted; "self": no past at all
 CAUSAL = True  # False: a token sees those that come after it
 POSITIONS = "restart"  # "absolute": do not begin again; "none": no positions
 RESIDUAL = True  # False: a layer replaces its input instead of adding to it
+# The files that the run reads: other bytes would give other numbers.
+HASHES = {"names.csv":
+          "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250",
+          "cmudict_small.txt.gz":
+          "7fd27580a900cd6a97820ca4047788a8aa20dc7a0bdee38d3203071b6da4aa2c"}
+
+# === Read a shipped file ===
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
+
+
+def shipped(name):
+    """The bytes of a data file; if they are not what they should be, one
+    sentence that says what to do, and the end of the run.
+    """
+    path = FOLDER / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SystemExit(f"{name} is missing: it belongs in {FOLDER} "
+                         f"({error.strerror})") from error
+    if sha256(data).hexdigest() == HASHES[name]:
+        return data
+    if sha256(data.replace(b"\r\n", b"\n")).hexdigest() == HASHES[name]:
+        raise SystemExit(f"{name} is altered, but only in its line ends "
+                         f"(CR LF): delete {path} and restore it with "
+                         "`git -c core.autocrlf=false checkout -- :/scripts`")
+    raise SystemExit(f"{name} is altered: put the file with the SHA-256 "
+                     f"{HASHES[name]} into {FOLDER}")
+
+
+# === Hold out whole families ===
+def families(rows):
+    """Rows that begin with a word, in families: abandon with abandoned.
+
+    Held out with its family trained on, a word would be half known. In the
+    order of the alphabet a word joins the family before it if it begins
+    with that family's stem: the first four letters of its first word, or
+    all three. A prefix makes a new family: unable stands far from able.
+
+    families([["in"], ["ink"], ["inky"]]) -> [[["in"]], [["ink"], ["inky"]]]
+    """
+    found, stem = [], ""
+    for row in sorted(rows):
+        if len(stem) < 3 or not row[0].startswith(stem):
+            stem = row[0][:4]
+            found.append([])
+        found[-1].append(row)
+    return found
+
+
+def hold_out(groups, count, shuffle):
+    """(`count` rows held out, those to learn from): no group on both sides.
+
+    What is left of the last group that is held out goes to neither side.
+    """
+    shuffle(groups)
+    held_out = []
+    while len(held_out) < count:
+        held_out += groups.pop()
+    learn = sum(groups, [])
+    for rows in (held_out, learn):
+        shuffle(rows)
+    return held_out[:count], learn
+
 
 # === Data ===
-FOLDER = Path(__file__).resolve().parent.parent / "data"
-HASHES = {"names":
-          "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250",
-          "sounds":
-          "7fd27580a900cd6a97820ca4047788a8aa20dc7a0bdee38d3203071b6da4aa2c"}
 END = "."  # after the last symbol; names start with it too
 
 
 def read(task):
-    """Examples (symbols, given): the first `given` symbols are not predicted.
+    """Lists [name] or [word, *sounds], in the order of the file."""
+    data = shipped(TASKS[task])
+    if task == "names":
+        lines = data.decode("ascii").split()[1:]
+        return [line.split(",")[:1] for line in lines]
+    lines = gzip.decompress(data).decode("ascii").splitlines()
+    return [line.split() for line in lines]
+
+
+def example(word, *sounds):
+    """(symbols, given): the first `given` symbols are not predicted.
 
     . e m m a .            given 1
     s o f t : S AO F T .   given 5: the loss is on the sounds alone
     """
-    path = FOLDER / TASKS[task]
-    packed = path.read_bytes() if path.is_file() else b""
-    if sha256(packed).hexdigest() != HASHES[task]:
-        raise SystemExit(f"{path.name} is missing or altered: it belongs in "
-                         f"{FOLDER}, with the SHA-256 {HASHES[task]}")
-    if task == "names":
-        return [([END, *line.split(",")[0], END], 1)
-                for line in packed.decode("ascii").split()[1:]]
-    return [([*word, ":", *sounds, END], len(word) + 1)
-            for word, *sounds in map(str.split, gzip.decompress(packed)
-                                     .decode("ascii").splitlines())]
+    if sounds:
+        return [*word, ":", *sounds, END], len(word) + 1
+    return [END, *word, END], 1
 
 
 # --- Number the symbols, hold some examples out ---
 class Task:
     """Examples with ids for symbols, in random order, and their split."""
 
-    def __init__(self, name):
-        self.name, examples = name, read(name)
-        self.symbols = sorted({s for row, _ in examples for s in row})
+    def __init__(self, name, rows):
+        groups = (families(rows) if FAMILIES and name == "sounds"
+                  else [[row] for row in rows])  # no name has relatives
+        parts = hold_out(groups, int(HELD_OUT * len(rows)), random.shuffle)
+        parts = [[example(*row) for row in part] for part in parts]
+        self.name, both = name, parts[0] + parts[1]
+        self.symbols = sorted({s for row, _ in both for s in row})
         self.id = {s: i for i, s in enumerate(self.symbols)}
-        self.longest = max(len(row) for row, _ in examples)
-        examples = [([self.id[s] for s in row], given)
-                    for row, given in examples]
-        random.shuffle(examples)
-        held = int(HELD_OUT * len(examples))
-        self.held_out, self.train = examples[:held], examples[held:]
+        self.longest = max(len(row) for row, _ in both)
+        self.held_out, self.train = (
+            [([self.id[s] for s in row], given) for row, given in part]
+            for part in parts)
 
 
 # === Choose what to count ===
@@ -193,7 +265,7 @@ def product(a, b):
 
     product([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]
     """
-    return [[sum(map(mul, row, col)) for col in b] for row in a]
+    return [[sumprod(row, col) for col in b] for row in a]
 
 
 def transpose(a):
@@ -292,12 +364,12 @@ def rms_norm(x):
     subtracts the mean; a learned gain would only scale the next matrix.
     """
     width = len(x.value[0])
-    scales = [1 / sqrt(sum(map(mul, row, row)) / width + 1e-5)
+    scales = [1 / sqrt(sumprod(row, row) / width + 1e-5)
               for row in x.value]
     out = [[s * v for v in row] for s, row in zip(scales, x.value)]
 
     def pull(grad):
-        along = [sum(map(mul, dy, y)) / width for dy, y in zip(grad, out)]
+        along = [sumprod(dy, y) / width for dy, y in zip(grad, out)]
         x.receive([[s * (g - a * v) for g, v in zip(dy, y)]
                    for s, a, dy, y in zip(scales, along, grad, out)])
 
@@ -318,7 +390,7 @@ def weigh(queries, keys, look="softmax"):
     for i, query in enumerate(queries):
         seen = i + 1 if CAUSAL else n  # the mask: the future gets no score
         if look == "softmax":
-            row = softmax([scale * sum(map(mul, query, key))
+            row = softmax([scale * sumprod(query, key)
                            for key in keys[:seen]])
         else:
             row = [1 / seen] * seen if look == "mean" else [0.0] * i + [1.0]
@@ -367,7 +439,7 @@ def attend(queries, keys, values, blocks, look):
                 continue  # then the scores had no say
             dscores, scale = [], 1 / sqrt(len(q[0]))
             for p, dp in zip(weights, product(dout, v)):
-                mean = sum(map(mul, p, dp))  # dS = P (dP - sum(P dP))
+                mean = sumprod(p, dp)  # dS = P (dP - sum(P dP))
                 dscores.append([scale * a * (b - mean)
                                 for a, b in zip(p, dp)])
             paste(dq, block, product(dscores, transpose(k)))
@@ -456,17 +528,18 @@ class Adam:
         """Move every parameter against its gradient, then forget that."""
         self.steps += 1
         b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        c1, c2 = 1 - b1, 1 - b2  # not once for every number
         rate = (learning_rate * sqrt(1 - b2 ** self.steps)
                 / (1 - b1 ** self.steps))
         for node, moments in zip(self.parameters, self.moments):
             if node.grad is None:
                 continue
             for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
-                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
-                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                m = [b1 * a + c1 * g for a, g in zip(m, grad)]
+                v = [b2 * a + c2 * g * g for a, g in zip(v, grad)]
                 moments[i] = m, v
-                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
-                                 in zip(node.value[i], m, v)]
+                node.value[i] = [w - rate * a / (root + eps) for w, a, root
+                                 in zip(node.value[i], m, map(sqrt, v))]
             node.grad = None
 
 # === Training ===
@@ -583,10 +656,11 @@ def report(task, who, loss):
 
 
 def main():
+    data = {name: read(name) for name in TASKS}
     print("Losses are in nats per predicted symbol.")
-    for name in TASKS:
+    for name, rows in data.items():
         random.seed(SEED)  # a task runs the same with or without the other
-        task = Task(name)
+        task = Task(name, rows)
         print(f"{name:6} | {len(task.train):,} to train on | "
               f"{len(task.held_out):,} held out | {len(task.symbols)} symbols")
         for view in [past, place] if name == "sounds" else [past]:

@@ -17,7 +17,6 @@ import gzip
 import json
 import random
 import re
-import sys
 from collections import Counter, defaultdict
 from hashlib import sha256
 from math import exp, log, sqrt, tanh
@@ -25,6 +24,12 @@ from operator import add, mul
 from pathlib import Path
 from statistics import fmean
 from textwrap import wrap
+
+try:
+    from math import sumprod
+except ImportError:  # Python 3.10 and 3.11
+    def sumprod(a, b):
+        return sum(map(mul, a, b))
 
 # === Settings ===
 SEED = 1
@@ -39,11 +44,37 @@ BATCH = 8  # as in microgpt: Adam is paid for once in eight questions
 RATE = 0.02  # 0.05 ends no better on the held-out questions
 WARM_UP = 30  # small steps while Adam's running means still say little
 ANY = True  # False: train as if names were always copied from the question
+# The files that the run reads: other bytes would give other numbers.
+HASHES = {"countries.jsonl.gz":
+          "248eee02f8aa17c7554a945064079f2bd6ebb7128f8001684c3dcf6b2fe3a6c0"}
+
+# === Read a shipped file ===
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
+
+
+def shipped(name):
+    """The bytes of a data file; if they are not what they should be, one
+    sentence that says what to do, and the end of the run.
+    """
+    path = FOLDER / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SystemExit(f"{name} is missing: it belongs in {FOLDER} "
+                         f"({error.strerror})") from error
+    if sha256(data).hexdigest() == HASHES[name]:
+        return data
+    if sha256(data.replace(b"\r\n", b"\n")).hexdigest() == HASHES[name]:
+        raise SystemExit(f"{name} is altered, but only in its line ends "
+                         f"(CR LF): delete {path} and restore it with "
+                         "`git -c core.autocrlf=false checkout -- :/scripts`")
+    raise SystemExit(f"{name} is altered: put the file with the SHA-256 "
+                     f"{HASHES[name]} into {FOLDER}")
+
 
 # === Data ===
-FOLDER = Path(__file__).resolve().parent.parent / "data"
-FILE = "countries.jsonl.gz"
-HASH = "248eee02f8aa17c7554a945064079f2bd6ebb7128f8001684c3dcf6b2fe3a6c0"
 FIELDS = {"capital": "capital", "population": "population",
           "language": "languages", "resource": "resources",
           "crop": "agriculture", "neighbour": "borders"}
@@ -65,11 +96,7 @@ def first(value):
 
 def read():
     """{country: {kind: fact}}; what the file has not is left out."""
-    path = FOLDER / FILE
-    packed = path.read_bytes() if path.is_file() else b""
-    if sha256(packed).hexdigest() != HASH:
-        sys.exit(f"{path.name} is missing or altered: it belongs in "
-                 f"{FOLDER}, with the SHA-256 {HASH}")
+    packed = shipped("countries.jsonl.gz")
     countries = {}
     for row in map(json.loads, gzip.decompress(packed).splitlines()):
         name = re.sub(r" ?\(.*?\)", "", row["name"]).split(",")[0]
@@ -251,7 +278,7 @@ def choices(query, options):
 
     choices([2], [[0], [0]]) -> [0.5, 0.5]
     """
-    scores = [sum(map(mul, option, query)) for option in options]
+    scores = [sumprod(option, query) for option in options]
     top = max(scores)  # keeps exp() below overflow
     total = sum(exps := [exp(z - top) for z in scores])
     return [e / total for e in exps]
@@ -280,7 +307,7 @@ def lead(text, sentence):
 def matmul(a, b):
     """A B of two lists of rows: matmul([[1, 2]], [[3], [4]]) -> [[11]]"""
     columns = list(zip(*b))
-    return [[sum(map(mul, row, column)) for column in columns] for row in a]
+    return [[sumprod(row, column) for column in columns] for row in a]
 
 
 def learn(reader, question, passage, sentence, share):
@@ -327,17 +354,18 @@ class Adam:
         """Move every parameter against its gradient, then forget that."""
         self.steps += 1
         b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        c1, c2 = 1 - b1, 1 - b2  # not once for every number
         rate = (learning_rate * sqrt(1 - b2 ** self.steps)
                 / (1 - b1 ** self.steps))
         for node, moments in zip(self.parameters, self.moments):
             if node.grad is None:
                 continue
             for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
-                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
-                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                m = [b1 * a + c1 * g for a, g in zip(m, grad)]
+                v = [b2 * a + c2 * g * g for a, g in zip(v, grad)]
                 moments[i] = m, v
-                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
-                                 in zip(node.value[i], m, v)]
+                node.value[i] = [w - rate * a / (root + eps) for w, a, root
+                                 in zip(node.value[i], m, map(sqrt, v))]
             node.grad = None
 
 # === Training ===

@@ -39,22 +39,41 @@ SENTENCE = "Alice tokenized Alice's whiskers."  # stands in neither text
 # sign for one half, to GPT-2 a number, is spelled together with letters.
 PATTERN = (r"'(?:[sdmt]|ll|ve|re)| ?[^\W\d_]+| ?\d+| ?(?:[^\s\w]|_)+"
            r"|\s+(?!\S)|\s+")
-
-
-# === Data ===
+# The files that the run reads: other bytes would give other numbers.
 HASHES = {"alice.txt":
           "99e53cbb0aeb274344a254733db996ca2d05d5fcd10fc0ca02d6966f2b2bc961",
           "as_you_like_it.txt":
           "eaa3526fe53859f34ecdf255712f9ecf0b2c903451d4755b2edaa2e2599cb0fc"}
 
+# === Read a shipped file ===
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
 
+
+def shipped(name):
+    """The bytes of a data file; if they are not what they should be, one
+    sentence that says what to do, and the end of the run.
+    """
+    path = FOLDER / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SystemExit(f"{name} is missing: it belongs in {FOLDER} "
+                         f"({error.strerror})") from error
+    if sha256(data).hexdigest() == HASHES[name]:
+        return data
+    if sha256(data.replace(b"\r\n", b"\n")).hexdigest() == HASHES[name]:
+        raise SystemExit(f"{name} is altered, but only in its line ends "
+                         f"(CR LF): delete {path} and restore it with "
+                         "`git -c core.autocrlf=false checkout -- :/scripts`")
+    raise SystemExit(f"{name} is altered: put the file with the SHA-256 "
+                     f"{HASHES[name]} into {FOLDER}")
+
+
+# === Data ===
 def read(name):
-    path = Path(__file__).resolve().parent.parent / "data" / name
-    data = path.read_bytes() if path.is_file() else b""
-    if sha256(data).hexdigest() != HASHES[name]:
-        raise SystemExit(f"{name} is missing or altered: it belongs in "
-                         f"{path.parent}, with the SHA-256 {HASHES[name]}")
-    return data.decode("ascii")
+    return shipped(name).decode("ascii")
 
 
 def hold_out(text, generator):
@@ -212,11 +231,8 @@ class Tokenizer:
             # A str can hold half of a surrogate pair, which strict UTF-8
             # has no bytes for: "surrogatepass" spells it by the same rule.
             tokens = list(piece.encode("utf-8", "surrogatepass"))
-            while len(tokens) > 1:
-                pair = min(zip(tokens, tokens[1:]),
-                           key=lambda p: self.rank.get(p, len(self.rank)))
-                if pair not in self.rank:
-                    break
+            while known := self.rank.keys() & zip(tokens, tokens[1:]):
+                pair = min(known, key=self.rank.get)
                 tokens = join(tokens, pair, 256 + self.rank[pair])
             self.cache[piece] = tokens
         return self.cache[piece]
@@ -424,8 +440,9 @@ def show_cuts(*texts):
 
 # === From the text to the tables ===
 def main():
-    train_text, held_text = hold_out(read(TEXT), random.Random(SEED))
-    texts = train_text, held_text, read(OTHER)
+    novel, play = read(TEXT), read(OTHER)
+    train_text, held_text = hold_out(novel, random.Random(SEED))
+    texts = train_text, held_text, play
     train, held, other = (Counter(words(text)) for text in texts)
     print(f"{TEXT}: train {size(train)} bytes = {train.total()} pieces,"
           f" {len(train)} different; held {size(held)}")
@@ -438,9 +455,10 @@ def main():
     visits = sum(visited for *_, visited in merges[:MERGES])
     print(f"pieces visited in {MERGES} merges: {visits},"
           f" by recounting {len(train) * MERGES}")
-    script = Counter(words(Path(__file__).read_text(encoding="ascii")))
-    show_new_pieces(tokenizer, train, {
-        "held": held, "other": other, "this script": script})
+    shown = {"held": held, "other": other}
+    if HERE.is_file():  # a pasted script cannot read itself
+        shown["this script"] = Counter(words(HERE.read_text("ascii")))
+    show_new_pieces(tokenizer, train, shown)
     show_round_trips(tokenizer)
     show_choices(train, held, other)
     show_cuts(*texts)

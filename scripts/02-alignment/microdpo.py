@@ -16,7 +16,6 @@ reference, the best of n.
 # === Imports ===
 import csv
 import random
-import sys
 from collections import Counter
 from copy import deepcopy
 from hashlib import sha256
@@ -25,6 +24,12 @@ from operator import add, mul
 from pathlib import Path
 from statistics import fmean
 from textwrap import shorten
+
+try:
+    from math import sumprod
+except ImportError:  # Python 3.10 and 3.11
+    def sumprod(a, b):
+        return sum(map(mul, a, b))
 
 # === Settings ===
 SEED = 1
@@ -44,10 +49,37 @@ LETTERS = 4  # of the longest piece that the judge looks at
 # The policy is microgpt's network, with nothing knocked out.
 WIDTH, HEADS, HIDDEN, LAYERS = 16, 2, 32, 1
 LOOK, CAUSAL, POSITIONS, RESIDUAL = "softmax", True, "restart", True
+# The files that the run reads: other bytes would give other numbers.
+HASHES = {"names.csv":
+          "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"}
+
+# === Read a shipped file ===
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
+
+
+def shipped(name):
+    """The bytes of a data file; if they are not what they should be, one
+    sentence that says what to do, and the end of the run.
+    """
+    path = FOLDER / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SystemExit(f"{name} is missing: it belongs in {FOLDER} "
+                         f"({error.strerror})") from error
+    if sha256(data).hexdigest() == HASHES[name]:
+        return data
+    if sha256(data.replace(b"\r\n", b"\n")).hexdigest() == HASHES[name]:
+        raise SystemExit(f"{name} is altered, but only in its line ends "
+                         f"(CR LF): delete {path} and restore it with "
+                         "`git -c core.autocrlf=false checkout -- :/scripts`")
+    raise SystemExit(f"{name} is altered: put the file with the SHA-256 "
+                     f"{HASHES[name]} into {FOLDER}")
+
 
 # === Data ===
-FILE = Path(__file__).resolve().parent.parent / "data" / "names.csv"
-HASH = "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"
 END = "."  # before the first letter and after the last; its id is 0
 
 
@@ -55,11 +87,8 @@ class Names:
     """Names as ids, with whether more girls than boys were given them."""
 
     def __init__(self):
-        packed = FILE.read_bytes() if FILE.is_file() else b""
-        if sha256(packed).hexdigest() != HASH:
-            sys.exit(f"{FILE.name} is missing or altered: it belongs in "
-                     f"{FILE.parent}, with the SHA-256 {HASH}")
-        rows = list(csv.DictReader(packed.decode("ascii").split()))
+        text = shipped("names.csv").decode("ascii")
+        rows = list(csv.DictReader(text.split()))
         self.symbols = sorted({END, *"".join(row["name"] for row in rows)})
         self.longest = max(len(row["name"]) for row in rows) + 2
         names = [([self.symbols.index(s) for s in END + row["name"] + END],
@@ -152,7 +181,7 @@ def product(a, b):
 
     product([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]
     """
-    return [[sum(map(mul, row, col)) for col in b] for row in a]
+    return [[sumprod(row, col) for col in b] for row in a]
 
 
 def transpose(a):
@@ -247,12 +276,12 @@ def rms_norm(x):
     subtracts the mean; a learned gain would only scale the next matrix.
     """
     width = len(x.value[0])
-    scales = [1 / sqrt(sum(map(mul, row, row)) / width + 1e-5)
+    scales = [1 / sqrt(sumprod(row, row) / width + 1e-5)
               for row in x.value]
     out = [[s * v for v in row] for s, row in zip(scales, x.value)]
 
     def pull(grad):
-        along = [sum(map(mul, dy, y)) / width for dy, y in zip(grad, out)]
+        along = [sumprod(dy, y) / width for dy, y in zip(grad, out)]
         x.receive([[s * (g - a * v) for g, v in zip(dy, y)]
                    for s, a, dy, y in zip(scales, along, grad, out)])
 
@@ -272,7 +301,7 @@ def weigh(queries, keys, look="softmax"):
     for i, query in enumerate(queries):
         seen = i + 1 if CAUSAL else n  # the mask: the future gets no score
         if look == "softmax":
-            row = softmax([scale * sum(map(mul, query, key))
+            row = softmax([scale * sumprod(query, key)
                            for key in keys[:seen]])
         else:
             row = [1 / seen] * seen if look == "mean" else [0.0] * i + [1.0]
@@ -319,7 +348,7 @@ def attend(queries, keys, values, blocks, look):
                 continue  # then the scores had no say
             dscores, scale = [], 1 / sqrt(len(q[0]))
             for p, dp in zip(weights, product(dout, v)):
-                mean = sum(map(mul, p, dp))  # dS = P (dP - sum(P dP))
+                mean = sumprod(p, dp)  # dS = P (dP - sum(P dP))
                 dscores.append([scale * a * (b - mean)
                                 for a, b in zip(p, dp)])
             paste(dq, block, product(dscores, transpose(k)))
@@ -406,17 +435,18 @@ class Adam:
         """Move every parameter against its gradient, then forget that."""
         self.steps += 1
         b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        c1, c2 = 1 - b1, 1 - b2  # not once for every number
         rate = (learning_rate * sqrt(1 - b2 ** self.steps)
                 / (1 - b1 ** self.steps))
         for node, moments in zip(self.parameters, self.moments):
             if node.grad is None:
                 continue
             for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
-                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
-                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                m = [b1 * a + c1 * g for a, g in zip(m, grad)]
+                v = [b2 * a + c2 * g * g for a, g in zip(v, grad)]
                 moments[i] = m, v
-                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
-                                 in zip(node.value[i], m, v)]
+                node.value[i] = [w - rate * a / (root + eps) for w, a, root
+                                 in zip(node.value[i], m, map(sqrt, v))]
             node.grad = None
 
 # === Score whole names ===

@@ -17,12 +17,17 @@ keeps from learning.
 # === Imports ===
 import csv
 import random
-import sys
 from collections import Counter, defaultdict
 from hashlib import sha256
 from math import exp, log, sqrt
 from operator import add, mul
 from pathlib import Path
+
+try:
+    from math import sumprod
+except ImportError:  # Python 3.10 and 3.11
+    def sumprod(a, b):
+        return sum(map(mul, a, b))
 
 # === Settings ===
 SEED = 1
@@ -44,11 +49,37 @@ LEARN = "AB"  # knock-outs: "A" or "B" leaves the other as it was drawn
 COUNTED = [1, 2, 3]  # letters that the counts look back
 MATRICES = ["query", "key", "value", "output", "up", "down"]
 TURNS = 100  # of a power iteration; the printed digits have settled
+# The files that the run reads: other bytes would give other numbers.
+HASHES = {"names.csv":
+          "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"}
+
+# === Read a shipped file ===
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
+
+
+def shipped(name):
+    """The bytes of a data file; if they are not what they should be, one
+    sentence that says what to do, and the end of the run.
+    """
+    path = FOLDER / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SystemExit(f"{name} is missing: it belongs in {FOLDER} "
+                         f"({error.strerror})") from error
+    if sha256(data).hexdigest() == HASHES[name]:
+        return data
+    if sha256(data.replace(b"\r\n", b"\n")).hexdigest() == HASHES[name]:
+        raise SystemExit(f"{name} is altered, but only in its line ends "
+                         f"(CR LF): delete {path} and restore it with "
+                         "`git -c core.autocrlf=false checkout -- :/scripts`")
+    raise SystemExit(f"{name} is altered: put the file with the SHA-256 "
+                     f"{HASHES[name]} into {FOLDER}")
+
 
 # === Data ===
-FOLDER = Path(__file__).resolve().parent.parent / "data"
-FILE = "names.csv"
-HASH = "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"
 END = "."  # before the first letter and after the last
 
 
@@ -59,13 +90,9 @@ class Side:
     longest = 15  # a name of 13 letters, with its two marks
 
     def __init__(self, side, other):
-        path = FOLDER / FILE
-        packed = path.read_bytes() if path.is_file() else b""
-        if sha256(packed).hexdigest() != HASH:
-            sys.exit(f"{path.name} is missing or altered: it belongs in "
-                     f"{FOLDER}, with the SHA-256 {HASH}")
+        text = shipped("names.csv").decode("ascii")
         names = [END + row["name"] + END
-                 for row in csv.DictReader(packed.decode("ascii").split())
+                 for row in csv.DictReader(text.split())
                  if int(row[side]) > int(row[other])]
         random.shuffle(names)
         examples = [(list(map(self.symbols.index, name)), 1)
@@ -146,7 +173,7 @@ def product(a, b):
 
     product([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]
     """
-    return [[sum(map(mul, row, col)) for col in b] for row in a]
+    return [[sumprod(row, col) for col in b] for row in a]
 
 
 def transpose(a):
@@ -241,12 +268,12 @@ def rms_norm(x):
     subtracts the mean; a learned gain would only scale the next matrix.
     """
     width = len(x.value[0])
-    scales = [1 / sqrt(sum(map(mul, row, row)) / width + 1e-5)
+    scales = [1 / sqrt(sumprod(row, row) / width + 1e-5)
               for row in x.value]
     out = [[s * v for v in row] for s, row in zip(scales, x.value)]
 
     def pull(grad):
-        along = [sum(map(mul, dy, y)) / width for dy, y in zip(grad, out)]
+        along = [sumprod(dy, y) / width for dy, y in zip(grad, out)]
         x.receive([[s * (g - a * v) for g, v in zip(dy, y)]
                    for s, a, dy, y in zip(scales, along, grad, out)])
 
@@ -266,7 +293,7 @@ def weigh(queries, keys, look="softmax"):
     for i, query in enumerate(queries):
         seen = i + 1 if CAUSAL else n  # the mask: the future gets no score
         if look == "softmax":
-            row = softmax([scale * sum(map(mul, query, key))
+            row = softmax([scale * sumprod(query, key)
                            for key in keys[:seen]])
         else:
             row = [1 / seen] * seen if look == "mean" else [0.0] * i + [1.0]
@@ -313,7 +340,7 @@ def attend(queries, keys, values, blocks, look):
                 continue  # then the scores had no say
             dscores, scale = [], 1 / sqrt(len(q[0]))
             for p, dp in zip(weights, product(dout, v)):
-                mean = sum(map(mul, p, dp))  # dS = P (dP - sum(P dP))
+                mean = sumprod(p, dp)  # dS = P (dP - sum(P dP))
                 dscores.append([scale * a * (b - mean)
                                 for a, b in zip(p, dp)])
             paste(dq, block, product(dscores, transpose(k)))
@@ -436,17 +463,18 @@ class Adam:
         """Move every parameter against its gradient, then forget that."""
         self.steps += 1
         b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        c1, c2 = 1 - b1, 1 - b2  # not once for every number
         rate = (learning_rate * sqrt(1 - b2 ** self.steps)
                 / (1 - b1 ** self.steps))
         for node, moments in zip(self.parameters, self.moments):
             if node.grad is None:
                 continue
             for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
-                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
-                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                m = [b1 * a + c1 * g for a, g in zip(m, grad)]
+                v = [b2 * a + c2 * g * g for a, g in zip(v, grad)]
                 moments[i] = m, v
-                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
-                                 in zip(node.value[i], m, v)]
+                node.value[i] = [w - rate * a / (root + eps) for w, a, root
+                                 in zip(node.value[i], m, map(sqrt, v))]
             node.grad = None
 
 # === Training ===
@@ -566,13 +594,13 @@ def peel(m, rank):
     for _ in range(rank):
         v = [1.0] * len(m[0])
         for _ in range(TURNS):
-            mv = [sum(map(mul, row, v)) for row in m]
-            v = [sum(map(mul, column, mv)) for column in zip(*m)]
-            size = sqrt(sum(map(mul, v, v)))
+            mv = [sumprod(row, v) for row in m]
+            v = [sumprod(column, mv) for column in zip(*m)]
+            size = sqrt(sumprod(v, v))
             v = [x / size for x in v]
-        mv = [sum(map(mul, row, v)) for row in m]
+        mv = [sumprod(row, v) for row in m]
         m = [[x - a * b for x, b in zip(row, v)] for row, a in zip(m, mv)]
-        shares.append(sum(map(mul, mv, mv)) / total)
+        shares.append(sumprod(mv, mv) / total)
     return shares, m
 
 # --- Cut the full update down ---

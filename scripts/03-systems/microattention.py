@@ -15,13 +15,18 @@ and kept, counted and by formula; and each layer run from its memory alone.
 # === Imports ===
 import gzip
 import random
-import sys
 from functools import reduce
 from hashlib import sha256
 from math import exp, inf, log, sqrt
 from operator import add, mul
 from pathlib import Path
 from string import ascii_letters, digits
+
+try:
+    from math import sumprod
+except ImportError:  # Python 3.10 and 3.11
+    def sumprod(a, b):
+        return sum(map(mul, a, b))
 
 # === Settings ===
 SEED = 1
@@ -48,20 +53,75 @@ STEPS = 300  # what a minute and a half allows
 BATCH = 4
 WARM_UP = 20  # small steps while Adam's running means still say little
 TEST = {"recall": 120, "sounds": 300}  # held-out sequences
+# The files that the run reads: other bytes would give other numbers.
+HASHES = {"cmudict_small.txt.gz":
+          "7fd27580a900cd6a97820ca4047788a8aa20dc7a0bdee38d3203071b6da4aa2c"}
+
+# === Read a shipped file ===
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
+
+
+def shipped(name):
+    """The bytes of a data file; if they are not what they should be, one
+    sentence that says what to do, and the end of the run.
+    """
+    path = FOLDER / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SystemExit(f"{name} is missing: it belongs in {FOLDER} "
+                         f"({error.strerror})") from error
+    if sha256(data).hexdigest() == HASHES[name]:
+        return data
+    if sha256(data.replace(b"\r\n", b"\n")).hexdigest() == HASHES[name]:
+        raise SystemExit(f"{name} is altered, but only in its line ends "
+                         f"(CR LF): delete {path} and restore it with "
+                         "`git -c core.autocrlf=false checkout -- :/scripts`")
+    raise SystemExit(f"{name} is altered: put the file with the SHA-256 "
+                     f"{HASHES[name]} into {FOLDER}")
+
+
+# === Hold out whole families ===
+def families(rows):
+    """Rows that begin with a word, in families: abandon with abandoned.
+
+    Held out with its family trained on, a word would be half known. In the
+    order of the alphabet a word joins the family before it if it begins
+    with that family's stem: the first four letters of its first word, or
+    all three. A prefix makes a new family: unable stands far from able.
+
+    families([["in"], ["ink"], ["inky"]]) -> [[["in"]], [["ink"], ["inky"]]]
+    """
+    found, stem = [], ""
+    for row in sorted(rows):
+        if len(stem) < 3 or not row[0].startswith(stem):
+            stem = row[0][:4]
+            found.append([])
+        found[-1].append(row)
+    return found
+
+
+def hold_out(groups, count, shuffle):
+    """(`count` rows held out, those to learn from): no group on both sides.
+
+    What is left of the last group that is held out goes to neither side.
+    """
+    shuffle(groups)
+    held_out = []
+    while len(held_out) < count:
+        held_out += groups.pop()
+    learn = sum(groups, [])
+    for rows in (held_out, learn):
+        shuffle(rows)
+    return held_out[:count], learn
+
 
 # === Data ===
-FOLDER = Path(__file__).resolve().parent.parent / "data"
-FILE = "cmudict_small.txt.gz"
-HASH = "7fd27580a900cd6a97820ca4047788a8aa20dc7a0bdee38d3203071b6da4aa2c"
-
-
 def read_words():
     """Lines such as ["soft", "S", "AO", "F", "T"]."""
-    path = FOLDER / FILE
-    packed = path.read_bytes() if path.is_file() else b""
-    if sha256(packed).hexdigest() != HASH:
-        sys.exit(f"{path.name} is missing or altered: it belongs in "
-                 f"{FOLDER}, with the SHA-256 {HASH}")
+    packed = shipped("cmudict_small.txt.gz")
     return [line.split() for line in
             gzip.decompress(packed).decode("ascii").splitlines()]
 
@@ -116,8 +176,9 @@ class Task:
             symbols = sorted({s for word, *sounds in words
                               for s in [*word, *sounds, ":", "."]})
             number = {s: i for i, s in enumerate(symbols)}
-            examples = [spelling(word, sounds, number) for word, *sounds
-                        in random.sample(words, len(words))]
+            held_out, learn = hold_out(families(words), held, random.shuffle)
+            examples = [spelling(word, sounds, number)
+                        for word, *sounds in held_out + learn]
             self.classes = len(symbols)
             self.rows = self.classes + max(len(t) for t, _ in examples)
         self.test, self.train = examples[:held], examples[held:]
@@ -174,7 +235,7 @@ def product(a, b):
 
     product([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]
     """
-    return [[sum(map(mul, row, col)) for col in b] for row in a]
+    return [[sumprod(row, col) for col in b] for row in a]
 
 
 def transpose(a):
@@ -264,7 +325,7 @@ def weigh(queries, keys, spans, rule):
     """
     weights, slopes, scale = [], [], 1 / sqrt(len(queries[0]))
     for query, (start, stop) in zip(queries, spans):
-        row = [sum(map(mul, query, key)) for key in keys[start:stop]]
+        row = [sumprod(query, key) for key in keys[start:stop]]
         if rule == "softmax":
             row = softmax([scale * s for s in row])
             slope = [scale * p for p in row]
@@ -327,7 +388,7 @@ def attend(queries, keys, values, places, groups, rule):
             dout, dscores = cut(grad, to), []
             # product(dout, v) is dP: how much each value would have helped
             for p, slope, dp in zip(weights, slopes, product(dout, v)):
-                mean = sum(map(mul, p, dp))  # dS = slope (dP - sum(P dP))
+                mean = sumprod(p, dp)  # dS = slope (dP - sum(P dP))
                 dscores.append([a * (b - mean) for a, b in zip(slope, dp)])
             paste(dq, to, product(dscores, transpose(k)))
             for rows, left, right in (dk, dscores, q), (dv, weights, dout):
@@ -428,7 +489,7 @@ WORK = [0]  # multiply-adds so far
 def against(rows, row):
     """against([[2, 1]], [3, 4]) -> [10]"""
     WORK[0] += len(rows) * len(row)
-    return [sum(map(mul, r, row)) for r in rows]
+    return [sumprod(r, row) for r in rows]
 
 
 def keep(model, memory, y):
@@ -538,17 +599,18 @@ class Adam:
         """Move every parameter against its gradient, then forget that."""
         self.steps += 1
         b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        c1, c2 = 1 - b1, 1 - b2  # not once for every number
         rate = (learning_rate * sqrt(1 - b2 ** self.steps)
                 / (1 - b1 ** self.steps))
         for node, moments in zip(self.parameters, self.moments):
             if node.grad is None:
                 continue
             for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
-                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
-                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                m = [b1 * a + c1 * g for a, g in zip(m, grad)]
+                v = [b2 * a + c2 * g * g for a, g in zip(v, grad)]
                 moments[i] = m, v
-                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
-                                 in zip(node.value[i], m, v)]
+                node.value[i] = [w - rate * a / (root + eps) for w, a, root
+                                 in zip(node.value[i], m, map(sqrt, v))]
             node.grad = None
 
 

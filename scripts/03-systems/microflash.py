@@ -17,13 +17,18 @@ GPT trained both ways.
 # === Imports ===
 import gc
 import random
-import sys
 import tracemalloc
 from collections import Counter
 from hashlib import sha256
 from math import exp, inf, log, sqrt
 from operator import add, mul
 from pathlib import Path
+
+try:
+    from math import sumprod
+except ImportError:  # Python 3.10 and 3.11
+    def sumprod(a, b):
+        return sum(map(mul, a, b))
 
 # === Settings ===
 SEED = 1
@@ -39,7 +44,35 @@ SMALL = 1_024  # M of the model's attention: 64 tokens make many tiles
 STEPS = 200  # no piece of the training text is seen twice
 LEARNING_RATE = 0.04  # half and twice as much both end higher
 HELD_OUT = 800  # names that no model is trained on
-DATA_HASH = "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"
+# The files that the run reads: other bytes would give other numbers.
+HASHES = {"names.csv":
+          "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"}
+
+# === Read a shipped file ===
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
+
+
+def shipped(name):
+    """The bytes of a data file; if they are not what they should be, one
+    sentence that says what to do, and the end of the run.
+    """
+    path = FOLDER / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SystemExit(f"{name} is missing: it belongs in {FOLDER} "
+                         f"({error.strerror})") from error
+    if sha256(data).hexdigest() == HASHES[name]:
+        return data
+    if sha256(data.replace(b"\r\n", b"\n")).hexdigest() == HASHES[name]:
+        raise SystemExit(f"{name} is altered, but only in its line ends "
+                         f"(CR LF): delete {path} and restore it with "
+                         "`git -c core.autocrlf=false checkout -- :/scripts`")
+    raise SystemExit(f"{name} is altered: put the file with the SHA-256 "
+                     f"{HASHES[name]} into {FOLDER}")
+
 
 # === Data ===
 LETTERS = ".abcdefghijklmnopqrstuvwxyz"  # a dot ends a name, starts the next
@@ -47,12 +80,8 @@ LETTERS = ".abcdefghijklmnopqrstuvwxyz"  # a dot ends a name, starts the next
 
 def load_pieces():
     """Names in a row, cut into CONTEXT + 1 tokens: to learn from, held out."""
-    path = Path(__file__).resolve().parent.parent / "data" / "names.csv"
-    text = path.read_bytes() if path.exists() else b""
-    if sha256(text).hexdigest() != DATA_HASH:
-        sys.exit(f"{path.name} is missing or altered: it belongs in "
-                 f"{path.parent}, with the SHA-256 {DATA_HASH}")
-    names = [line.split(",")[0] for line in text.decode("ascii").split()[1:]]
+    text = shipped("names.csv").decode("ascii")
+    names = [line.split(",")[0] for line in text.split()[1:]]
     random.Random(SEED).shuffle(names)
     rows = [[LETTERS.index(letter) for letter in ".".join(["", *part, ""])]
             for part in (names[HELD_OUT:], names[:HELD_OUT])]
@@ -111,7 +140,7 @@ def product(a, b):
 
     product([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]
     """
-    return [[sum(map(mul, row, col)) for col in b] for row in a]
+    return [[sumprod(row, col) for col in b] for row in a]
 
 
 def transpose(a):
@@ -274,7 +303,7 @@ def naive_backward(memory, causal=False):
     scale = 1 / sqrt(memory.shape("query")[1])
     scores_grad = []
     for p, dp in zip(read("weights"), read("weights_grad")):
-        mean = sum(map(mul, p, dp))
+        mean = sumprod(p, dp)
         scores_grad.append([scale * a * (b - mean) for a, b in zip(p, dp)])
     write("scores_grad", scores_grad)
     # dQ = dS K and dK = dS^T Q, two kernels: dS is read twice
@@ -300,7 +329,7 @@ def fold(state, scores, columns, rescale=RESCALE):
     shrink = exp(top - new_top) if rescale else 1.0
     weights = [exp(s - new_top) for s in scores]
     return (new_top, shrink * total + sum(weights),
-            [shrink * o + sum(map(mul, weights, column))
+            [shrink * o + sumprod(weights, column)
              for o, column in zip(out, columns)])
 
 
@@ -368,7 +397,7 @@ def start_backward(memory, n, inner):
     for i in range(0, n, inner):
         out = memory.read("output", i, i + inner)
         grad = memory.read("output_grad", i, i + inner)
-        memory.write("delta", [[sum(map(mul, o, g))]
+        memory.write("delta", [[sumprod(o, g)]
                                for o, g in zip(out, grad)], i)
         memory.write("query_grad", [[0.0] * len(row) for row in out], i)
 
@@ -553,17 +582,18 @@ class Adam:
         """Move every parameter against its gradient, then forget that."""
         self.steps += 1
         b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        c1, c2 = 1 - b1, 1 - b2  # not once for every number
         rate = (learning_rate * sqrt(1 - b2 ** self.steps)
                 / (1 - b1 ** self.steps))
         for node, moments in zip(self.parameters, self.moments):
             if node.grad is None:
                 continue
             for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
-                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
-                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                m = [b1 * a + c1 * g for a, g in zip(m, grad)]
+                v = [b2 * a + c2 * g * g for a, g in zip(v, grad)]
                 moments[i] = m, v
-                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
-                                 in zip(node.value[i], m, v)]
+                node.value[i] = [w - rate * a / (root + eps) for w, a, root
+                                 in zip(node.value[i], m, map(sqrt, v))]
             node.grad = None
 
 

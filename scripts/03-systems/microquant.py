@@ -26,6 +26,12 @@ from math import exp, log, sqrt
 from operator import add, mul
 from pathlib import Path
 
+try:
+    from math import sumprod
+except ImportError:  # Python 3.10 and 3.11
+    def sumprod(a, b):
+        return sum(map(mul, a, b))
+
 # === Settings ===
 SEED = 1
 HELD_DIGITS = 597  # leaves 1,200 to learn from
@@ -41,32 +47,49 @@ GROUP = 16  # divides every row, so no group is cut short
 CALIBRATION = 256  # digits learned from that show what the layers see
 DAMPING = 0.01  # of the mean of H's diagonal: some pixels are never lit
 LOUD = 50.0  # how much louder the planted channel is; 1 plants nothing
-
-# === Data ===
-FOLDER = Path(__file__).resolve().parent.parent / "data"
+# The files that the run reads: other bytes would give other numbers.
 HASHES = {"digits.csv.gz":
           "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22",
           "names.csv":
           "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"}
 
-
-def read(file):
-    """The bytes of a data file, which must be those the book was made of."""
-    path = FOLDER / file
-    packed = path.read_bytes() if path.is_file() else b""
-    if sha256(packed).hexdigest() != HASHES[file]:
-        raise SystemExit(f"{file} is missing or altered: it belongs in "
-                         f"{FOLDER}, with the SHA-256 {HASHES[file]}")
-    return packed
+# === Read a shipped file ===
+HERE = Path(globals().get("__file__", "pasted")).resolve()
+FOLDER = (HERE.parent.parent / "data" if HERE.is_file() else
+          Path("scripts/data").resolve())  # pasted: from the book's folder
 
 
+def shipped(name):
+    """The bytes of a data file; if they are not what they should be, one
+    sentence that says what to do, and the end of the run.
+    """
+    path = FOLDER / name
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SystemExit(f"{name} is missing: it belongs in {FOLDER} "
+                         f"({error.strerror})") from error
+    if sha256(data).hexdigest() == HASHES[name]:
+        return data
+    if sha256(data.replace(b"\r\n", b"\n")).hexdigest() == HASHES[name]:
+        raise SystemExit(f"{name} is altered, but only in its line ends "
+                         f"(CR LF): delete {path} and restore it with "
+                         "`git -c core.autocrlf=false checkout -- :/scripts`")
+    raise SystemExit(f"{name} is altered: put the file with the SHA-256 "
+                     f"{HASHES[name]} into {FOLDER}")
+
+
+# === Data ===
 def load_digits():
     """([64 levels of grey, from 0 to 1], [digit]): learned from, held out."""
-    lines = gzip.decompress(read("digits.csv.gz")).decode("ascii").split()
-    rows = [list(map(int, line.split(","))) for line in lines]
-    random.shuffle(rows)
+    lines = gzip.decompress(shipped("digits.csv.gz")).split()
+    rows = [list(map(int, line.split(b","))) for line in lines]
     digits = [([v / 16 for v in row[:64]], row[64:]) for row in rows]
-    return digits[HELD_DIGITS:], digits[:HELD_DIGITS]
+    # the file goes from writer to writer: its last digits are by people who
+    # wrote none of the others; those to learn from may come in any order
+    learn, held_out = digits[:-HELD_DIGITS], digits[-HELD_DIGITS:]
+    random.shuffle(learn)
+    return learn, held_out
 
 
 TASK = namedtuple("Task", "symbols longest")(
@@ -75,7 +98,7 @@ TASK = namedtuple("Task", "symbols longest")(
 
 def load_names():
     """(ids, the id that follows each): learned from, held out."""
-    lines = csv.DictReader(read("names.csv").decode("ascii").split())
+    lines = csv.DictReader(shipped("names.csv").decode("ascii").split())
     rows = [[0, *map(TASK.symbols.index, row["name"]), 0] for row in lines]
     random.shuffle(rows)
     names = [(ids[:-1], ids[1:]) for ids in rows]
@@ -140,7 +163,7 @@ def product(a, b):
 
     product([[1, 2]], [[3, 4], [5, 6]]) -> [[11, 17]]
     """
-    return [[sum(map(mul, row, col)) for col in b] for row in a]
+    return [[sumprod(row, col) for col in b] for row in a]
 
 
 def transpose(a):
@@ -235,12 +258,12 @@ def rms_norm(x):
     subtracts the mean; a learned gain would only scale the next matrix.
     """
     width = len(x.value[0])
-    scales = [1 / sqrt(sum(map(mul, row, row)) / width + 1e-5)
+    scales = [1 / sqrt(sumprod(row, row) / width + 1e-5)
               for row in x.value]
     out = [[s * v for v in row] for s, row in zip(scales, x.value)]
 
     def pull(grad):
-        along = [sum(map(mul, dy, y)) / width for dy, y in zip(grad, out)]
+        along = [sumprod(dy, y) / width for dy, y in zip(grad, out)]
         x.receive([[s * (g - a * v) for g, v in zip(dy, y)]
                    for s, a, dy, y in zip(scales, along, grad, out)])
 
@@ -260,7 +283,7 @@ def weigh(queries, keys, look="softmax"):
     for i, query in enumerate(queries):
         seen = i + 1 if CAUSAL else n  # the mask: the future gets no score
         if look == "softmax":
-            row = softmax([scale * sum(map(mul, query, key))
+            row = softmax([scale * sumprod(query, key)
                            for key in keys[:seen]])
         else:
             row = [1 / seen] * seen if look == "mean" else [0.0] * i + [1.0]
@@ -307,7 +330,7 @@ def attend(queries, keys, values, blocks, look):
                 continue  # then the scores had no say
             dscores, scale = [], 1 / sqrt(len(q[0]))
             for p, dp in zip(weights, product(dout, v)):
-                mean = sum(map(mul, p, dp))  # dS = P (dP - sum(P dP))
+                mean = sumprod(p, dp)  # dS = P (dP - sum(P dP))
                 dscores.append([scale * a * (b - mean)
                                 for a, b in zip(p, dp)])
             paste(dq, block, product(dscores, transpose(k)))
@@ -416,17 +439,18 @@ class Adam:
         """Move every parameter against its gradient, then forget that."""
         self.steps += 1
         b1, b2, eps = self.beta1, self.beta2, self.epsilon
+        c1, c2 = 1 - b1, 1 - b2  # not once for every number
         rate = (learning_rate * sqrt(1 - b2 ** self.steps)
                 / (1 - b1 ** self.steps))
         for node, moments in zip(self.parameters, self.moments):
             if node.grad is None:
                 continue
             for i, (grad, (m, v)) in enumerate(zip(node.grad, moments)):
-                m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
-                v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+                m = [b1 * a + c1 * g for a, g in zip(m, grad)]
+                v = [b2 * a + c2 * g * g for a, g in zip(v, grad)]
                 moments[i] = m, v
-                node.value[i] = [w - rate * a / (sqrt(b) + eps) for w, a, b
-                                 in zip(node.value[i], m, v)]
+                node.value[i] = [w - rate * a / (root + eps) for w, a, root
+                                 in zip(node.value[i], m, map(sqrt, v))]
             node.grad = None
 
 # === Training ===
@@ -597,7 +621,7 @@ def hand_on(row, grids, shares):
     """Codes of one row: each weight first takes over what went wrong."""
     codes, errors = [], []
     for w, grid, share in zip(row, grids, shares):
-        codes.append(encode(w + sum(map(mul, share, errors)), grid))
+        codes.append(encode(w + sumprod(share, errors), grid))
         errors.append(w - decode(codes[-1], grid))
     return codes
 
@@ -687,9 +711,8 @@ def show_outlier(model, sample, held_out):
             print(f"{name:10} | {kind:22} | {judge(other, held_out)}")
 
 # === Study digits, then names ===
-def study_digits():
+def study_digits(learn, held_out):
     """Both kinds of grid, three ways to share one, and the outlier."""
-    learn, held_out = load_digits()
     print(f"digits | learn {len(learn):,} | held out {len(held_out):,}")
     for sizes in SIZES:
         model = MLP(sizes)
@@ -702,9 +725,8 @@ def study_digits():
     show_outlier(model, sample, held_out)
 
 
-def study_names():
+def study_names(learn, held_out):
     """A GPT on two grids, and which of its matrices bears least."""
-    learn, held_out = load_names()
     print(f"names  | learn {len(learn):,} | held out {len(held_out):,}")
     print(f"names  | counted pairs | {pair_counts(learn, held_out):.3f}")
     model = GPT(TASK)
@@ -723,8 +745,9 @@ def study_names():
 # === Main ===
 def main():
     random.seed(SEED)
-    study_digits()
-    study_names()
+    digits, names = load_digits(), load_names()
+    study_digits(*digits)
+    study_names(*names)
 
 
 if __name__ == "__main__":

@@ -234,16 +234,6 @@ def test_other_passages_are_others_and_edited_ones_are_edited(script, encycloped
         assert len(text) < len(originals[name])
 
 
-def test_missing_or_altered_data_gets_one_sentence(script, monkeypatch, tmp_path):
-    monkeypatch.setattr(script, "FOLDER", tmp_path)
-    sentence = f"{script.FILE} is missing or altered: .* SHA-256 {script.HASH}"
-    with pytest.raises(SystemExit, match=sentence):
-        script.read()
-    (tmp_path / script.FILE).write_bytes(b"{}")
-    with pytest.raises(SystemExit, match=sentence):
-        script.read()
-
-
 def test_the_code_of_the_solutions_is_right(script):
     name = "book/back/solutions/microrag.md"
     text = (Path(__file__).resolve().parents[2] / name).read_text(encoding="utf-8")

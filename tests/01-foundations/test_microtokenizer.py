@@ -3,6 +3,9 @@
 import json
 import random
 import re
+import shutil
+import subprocess
+import sys
 import unicodedata
 from collections import Counter
 from itertools import pairwise
@@ -359,6 +362,78 @@ def test_held_out_chapters_are_in_no_training_text(script: ModuleType) -> None:
     assert not set(held.split("\n\n")) & set(train.split("\n\n")) - {""}
     assert held != script.hold_out(text, random.Random(script.SEED + 1))[1]
     assert script.SENTENCE not in text + script.read(script.OTHER)
+
+
+def said(script: ModuleType, name: str) -> str:
+    """The sentence with which `shipped` ends the run."""
+    with pytest.raises(SystemExit) as end:
+        script.shipped(name)
+    sentence = str(end.value)
+    assert sentence.startswith(f"{name} is ") and "\n" not in sentence
+    return sentence
+
+
+def test_data_that_are_missing_altered_or_with_other_line_ends_are_told_apart(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good = script.shipped(script.TEXT)
+    path = tmp_path / script.TEXT
+    monkeypatch.setattr(script, "FOLDER", tmp_path)
+    assert "missing" in said(script, script.TEXT) and str(tmp_path) in said(script, script.TEXT)
+    path.mkdir()
+    assert "missing" in said(script, script.TEXT)
+    path.rmdir()
+    path.write_bytes(good)
+    assert script.shipped(script.TEXT) == good
+    path.write_bytes(good.replace(b"\n", b"\r\n"))
+    assert "line ends" in said(script, script.TEXT) and str(path) in said(script, script.TEXT)
+    for other in (b"", good[:-1], good.replace(b"Alice", b"Alicia").replace(b"\n", b"\r\n")):
+        path.write_bytes(other)
+        assert "altered: " in said(script, script.TEXT)
+        assert script.HASHES[script.TEXT] in said(script, script.TEXT)
+
+
+def test_the_remedy_for_line_ends_is_one(script: ModuleType, tmp_path: Path) -> None:
+    """In a clone whose Git writes CR LF, the command of the sentence brings the data back."""
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    tier = origin / "scripts" / "tier"
+    tier.mkdir(parents=True)
+    shutil.copy(str(script.__file__), tier / "x.py")
+    shutil.copytree(script.FOLDER, origin / "scripts" / "data")
+
+    def git(*words: object) -> None:
+        who = ("-c", "user.name=x", "-c", "user.email=x")
+        subprocess.run(["git", *who, *map(str, words)], cwd=origin, check=True)
+
+    git("init", "--quiet")
+    git("-c", "core.autocrlf=false", "add", ".")
+    git("commit", "--quiet", "-m", "x")
+    git("clone", "--quiet", "-c", "core.autocrlf=true", origin, clone)
+
+    def sentence() -> str:
+        code = f"import runpy; runpy.run_path('scripts/tier/x.py')['read']({script.TEXT!r})"
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=clone, capture_output=True, text=True
+        ).stderr
+
+    assert "only in its line ends" in sentence()
+    command = re.findall(r"`(.+)`", sentence())[0]
+    (clone / "scripts" / "data" / script.TEXT).unlink()
+    subprocess.run(command, shell=True, cwd=clone, check=True)
+    assert sentence() == ""
+
+
+def test_a_pasted_script_finds_the_data_of_the_book(script: ModuleType, tmp_path: Path) -> None:
+    """`python3 - < script` has no __file__: it reads below where it runs, or says what it needs."""
+    text = Path(str(script.__file__)).read_text(encoding="ascii")
+    start = text[: text.index("# === Cut the text")] + "print(len(read(TEXT)))\n"
+    for folder, code in ((script.FOLDER.parents[1], 0), (tmp_path, 1)):
+        run = subprocess.run(
+            [sys.executable, "-"], input=start, cwd=folder, capture_output=True, text=True
+        )
+        assert run.returncode == code
+        assert "Traceback" not in run.stderr
+    assert str(tmp_path / "scripts" / "data") in run.stderr
 
 
 def test_the_solutions_of_the_exercises_run(script: ModuleType) -> None:

@@ -288,16 +288,6 @@ def test_parts_share_no_name(script, task):
     assert len(script.pair(task.for_pairs)) >= script.PAIRS
 
 
-def test_missing_or_altered_data_gets_one_sentence(script, monkeypatch, tmp_path):
-    monkeypatch.setattr(script, "FILE", tmp_path / "names.csv")
-    sentence = f"names.csv is missing or altered: .* SHA-256 {script.HASH}"
-    with pytest.raises(SystemExit, match=sentence):
-        script.Names()
-    (tmp_path / "names.csv").write_bytes(b"name,girls,boys\nada,1,0\n")
-    with pytest.raises(SystemExit, match=sentence):
-        script.Names()
-
-
 def test_the_code_of_the_solutions_is_right(script):
     name = "book/back/solutions/microdpo.md"
     text = (Path(__file__).resolve().parents[2] / name).read_text(encoding="utf-8")

@@ -387,14 +387,3 @@ def test_the_account_tells_when_the_two_ways_differ(script, monkeypatch, capsys,
     script.account(kind, model, task)
     wrong = capsys.readouterr().out
     assert wrong.split("off by ")[1].split()[0] == "1e+00"
-
-
-@pytest.mark.parametrize("content", [None, b"altered"])
-def test_bad_data_gets_one_sentence(script, monkeypatch, tmp_path, content):
-    if content:
-        (tmp_path / script.FILE).write_bytes(content)
-    monkeypatch.setattr(script, "FOLDER", tmp_path)
-    with pytest.raises(SystemExit) as end:
-        script.read_words()
-    assert str(end.value).startswith(f"{script.FILE} is missing or altered: it belongs in")
-    assert "\n" not in str(end.value)

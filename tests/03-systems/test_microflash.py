@@ -284,23 +284,6 @@ def test_held_out_names_are_not_trained_on(script: ModuleType) -> None:
     assert kept and not trained & kept
 
 
-def test_missing_or_altered_names_get_one_sentence(
-    script: ModuleType,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Any,
-) -> None:
-    monkeypatch.setattr(script, "__file__", str(tmp_path / "scripts" / "tier" / "microflash.py"))
-    sentence = f"names.csv is missing or altered: .* SHA-256 {script.DATA_HASH}"
-    with pytest.raises(SystemExit, match=sentence):
-        script.main()
-    assert capsys.readouterr().out == "", "missing data are noticed before any work"
-    (tmp_path / "scripts" / "data").mkdir(parents=True)
-    (tmp_path / "scripts" / "data" / "names.csv").write_text("name,girls,boys\nada,1,0\n")
-    with pytest.raises(SystemExit, match=sentence):
-        script.load_pieces()
-
-
 def test_the_solutions_of_the_exercises_run(script: ModuleType) -> None:
     path = Path(str(script.__file__))
     page = path.parents[2] / "book" / "back" / "solutions" / "microflash.md"

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -350,3 +351,9 @@ def test_what_draws_ends_with_a_killed_driver_and_holds_up_no_other(book: Book) 
 def test_drawing_locks_as_nfs_wants_it(book: Book, run: Run, nfs: list[int]) -> None:
     assert run()[0] == 0
     assert len(nfs) == 1
+
+
+def test_matplotlib_says_nothing_of_its_cache() -> None:
+    import matplotlib.font_manager  # noqa: PLC0415
+
+    assert not matplotlib.font_manager._log.isEnabledFor(logging.WARNING)

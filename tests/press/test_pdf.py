@@ -1,5 +1,6 @@
 """The typesetting: what its log tells, what a broken run leaves, what the finished file says."""
 
+import os
 from pathlib import Path
 
 import pikepdf
@@ -106,6 +107,48 @@ def test_failure_names_the_chapter_and_the_error() -> None:
     told = typeset.failure(log, TEX)
     assert told.startswith(TAPE)
     assert "Undefined control sequence" in told and r"\nosuch" in told
+
+
+NO_CACHE = """luaotfload | load : FATAL ERROR
+luaotfload | load :     × "...luaotfload-init.lua:301: system : no writeable cache path, quiting".
+stack traceback:
+"""
+
+
+@pytest.mark.parametrize(
+    ("log", "said", "told"),
+    [
+        (
+            "./no-magic.tex:1:  ==> Fatal error occurred, no output PDF file produced!",
+            NO_CACHE,
+            "LaTeX stopped: system : no writeable cache path, quiting",
+        ),
+        ("", "! I can't write on file `no-magic.log'.", "! I can't write on file `no-magic.log'."),
+        (
+            "",
+            "I can't find the format file `lualatex.fmt'!\n\n",
+            "said last\nI can't find the format",
+        ),
+    ],
+)
+def test_a_reason_that_another_log_has_is_told(log: str, said: str, told: str) -> None:
+    assert told in typeset.failure(log, TEX, said)
+
+
+@pytest.mark.parametrize("home", ["", "there"])
+def test_who_has_no_cache_gets_one_in_build(
+    home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may write everywhere, but not below a file."""
+    (tmp_path / "file").touch()
+    var = tmp_path / (home or "file") / "texmf-var"
+    kpsewhich = tmp_path / "kpsewhich"
+    kpsewhich.write_text(f"#!/bin/sh\necho {var}\n")
+    kpsewhich.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(typeset, "BUILD", tmp_path)
+    assert typeset.caches() == ({} if home else {"TEXMFVAR": str(tmp_path / "tex")})
+    assert (tmp_path / "tex").is_dir() == (not home)
 
 
 def test_failure_without_a_reason_names_the_log() -> None:
