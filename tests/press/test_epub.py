@@ -175,6 +175,17 @@ def test_exercises_and_solutions_lead_to_each_other(made: Path) -> None:
     assert back == "../01-first/alpha.xhtml#ex-alpha"
 
 
+def test_the_mark_of_a_claim_leads_to_its_note_and_back(made: Path) -> None:
+    alpha = page(made, "01-first/alpha")
+    first, second = alpha.select(".claim a")
+    assert (first["epub:type"], first["href"], first.get_text()) == ("noteref", "#claim-1", "✓")
+    note = alpha.find(id="claim-1")
+    assert note["epub:type"] == "footnote" and alpha.find(id="claim-2")
+    assert note.get_text(strip=True) == "✓loss < names; 0.500 < 0.90"
+    assert note.a["href"] == f"#{first['id']}" and second["id"] != first["id"]
+    assert not alpha.find("button")
+
+
 def test_only_the_light_figure_is_shown(made: Path) -> None:
     assert [img["src"] for img in page(made, "01-first/alpha").find_all("img")] == [
         "../_images/alpha-learning-curves.svg"

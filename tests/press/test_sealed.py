@@ -132,6 +132,9 @@ def test_another_chapters_experiment_is_named_with_it(book: LongBook) -> None:
     book.change("book/02-second/beta.md", "# Beta\n", "# Beta\n\n{fact}`alpha:loss_longer`\n")
     assert book.build() == []
     assert "<em>alpha: longer</em>, recorded once, 10 November" in book.page("02-second/beta")
+    book.change("scripts/01-first/alpha.py", 'print("loss', 'print("Loss')
+    assert any(STALE in line and line.endswith(AGAIN) for line in book.build())
+    assert "02-second/beta" in book.read
 
 
 def test_a_transcript_is_of_one_seed_and_tells_its_constants(built: LongBook) -> None:

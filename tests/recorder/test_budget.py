@@ -67,8 +67,3 @@ def test_what_no_cpython_3_13_recorded_is_not_judged(
         recorded_as(book, {MORE: 99}, **fields)
     assert budget.main(book.root) == 0
     assert capsys.readouterr().out.endswith(f"not judged by budget: {TIER}/one.\n")
-
-
-def test_the_first_ten_are_scripts_of_the_book() -> None:
-    scripts = {path.stem for path in (budget.ROOT / "scripts").glob("*/*.py")}
-    assert len(budget.FIRST) == 10 and budget.FIRST.keys() <= scripts
