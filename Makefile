@@ -72,7 +72,7 @@ prove: setup-test book  ## the same numbers everywhere, nothing lost: well over 
 audit: setup-test  ## are all packages locked, the installed ones those, and free of known faults?
 	@$(RUN) press.audit
 
-bench: book  ## print what scripts and builds cost in user seconds, and how that grows
+bench: book  ## print what scripts and builds cost, how that grows, and ratios to an older commit: an hour
 	@$(RUN) bench
 
 lock:  ## write the lock files from pyproject.toml (needs uv)

@@ -16,53 +16,22 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pikepdf
 
-from bench import inner_loops, synthetic
+from bench import inner_loops, ratios, synthetic
+from bench.measure import ROUNDS, Cost, copy_tree, cost, median
 from bench.table import row
 from recorder import wall
 from recorder.records import cpu_model, read_json
 
 ROOT = Path(__file__).resolve().parent.parent
-ROUNDS = 3
 BUDGET = defaultdict(lambda: 60, microgpt=90, microattention=90)  # user seconds of a script
 QUICK = "01-foundations/microtokenizer"  # the script that the recorder's overhead is measured on
 SIZES = (50, 200)  # chapters of the synthetic books
 # What `make html` calls.
 HTML = ("recorder", "press.path", "press.figures.draw", "press.build html")
 DRAWN = tuple(command for command in HTML if command != "press.figures.draw")  # with lent figures
-
-
-class Cost(NamedTuple):
-    """User and wall-clock seconds, and the bytes of the largest process."""
-
-    user: float
-    wall: float
-    memory: int
-
-
-def cost(folder: Path, *commands: str) -> Cost:
-    """What modules of the book, run one after the other in a copy of it, cost together."""
-    user, start, peak = 0.0, time.monotonic(), 0
-    for command in commands:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command.split()], cwd=folder, stdout=subprocess.DEVNULL
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            sys.exit(f"{command} failed; what it said stands above.")
-        user, peak = user + usage.ru_utime, max(peak, usage.ru_maxrss * 1024)
-    return Cost(user, time.monotonic() - start, peak)
-
-
-def median(trial: Callable[[], Cost]) -> Cost:
-    """The median of each cost over a few trials."""
-    trials = [trial() for _ in range(ROUNDS)]
-    user, wall, memory = map(statistics.median, zip(*trials, strict=True))
-    return Cost(user, wall, int(memory))
 
 
 def machine() -> None:
@@ -114,20 +83,7 @@ def cost_of_recording(copy: Path) -> float:
     """User seconds of the recorder and its child, for the quick script without experiments."""
     shutil.rmtree(copy / "build" / "runs")
     (copy / "book" / f"{QUICK}.md").unlink(missing_ok=True)  # no chapter, no experiments
-    os.environ["FRESH"] = "1"
-    return cost(copy, f"recorder {QUICK}").user
-
-
-def copy_tree(to: Path) -> None:
-    """The files git knows or would add, with the recorded runs and the figures."""
-    command = ["git", "ls-files", "-co", "--exclude-standard", "-z"]
-    listed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
-    for name in filter(None, listed.decode().split("\0")):
-        if (ROOT / name).is_file():
-            (to / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, to / name)
-    for made in ("runs", "figures"):
-        shutil.copytree(ROOT / "build" / made, to / "build" / made)
+    return cost(copy, f"recorder {QUICK}", FRESH="1").user
 
 
 def edit(chapter: Path) -> None:
@@ -166,11 +122,15 @@ def report(name: str, what: Cost) -> None:
     row(name, what.user, what.wall, f"{what.memory / 1e6:.0f}")
 
 
+def rounds(trial: Callable[[], Cost]) -> Cost:
+    return median(trial() for _ in range(ROUNDS))
+
+
 def the_book() -> None:
     row("the book", "user s", "wall s", "peak MB")
     with tempfile.TemporaryDirectory() as folder:
         copy_tree(Path(folder))
-        builds(Path(folder), "01-foundations/microgpt", HTML, median)
+        builds(Path(folder), "01-foundations/microgpt", HTML, rounds)
 
 
 def large_books(sizes: Sequence[int]) -> None:
@@ -195,6 +155,8 @@ def main() -> None:
     print()
     the_book()
     large_books(SIZES)
+    print()
+    ratios.report(list(ratios.PARTS))
 
 
 if __name__ == "__main__":

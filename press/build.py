@@ -70,13 +70,30 @@ def sources() -> str:
     return sha256("\n".join(said).encode())
 
 
+def already_read(here: Record) -> Path | None:
+    """What Sphinx has read for another format, if it is as that build left it.
+
+    It is the same for all formats, and what changed since is read anew.
+    """
+    for marker in sorted(BUILD.glob(".*-made")):
+        name, last = marker.name[1 : -len("-made")], read_json(marker)
+        same = last.get("machine") == here["machine"]
+        if same and last.get("trees") == digest(_trees(name).rglob("*")):
+            return _trees(name)
+    return None
+
+
+def _trees(name: str) -> Path:
+    return BUILD / "doctrees" / name
+
+
 def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> None:
     """Run one Sphinx builder; exit with its status if it fails, or warns of anything but a draft.
 
     `besides` are the names of files in its folder that are made of what it made.
     """
     name = folder or builder
-    out, trees = BUILD / name, BUILD / "doctrees" / name
+    out, trees = BUILD / name, _trees(name)
     marker = BUILD / f".{name}-made"
 
     def made() -> str:
@@ -97,6 +114,8 @@ def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> Non
     if whole and last.get("machine") == here["machine"]:
         for copy, room in rooms.items():
             shutil.copytree(room, copy)
+    elif read := already_read(here):
+        shutil.copytree(read, workshop / "doctrees")
     _run_sphinx(builder, *rooms)
     if not sign.exists():
         sys.exit(f"Folders of build/ vanished while {name} was made; make again.")
@@ -106,7 +125,8 @@ def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> Non
         room.parent.mkdir(exist_ok=True)
         copy.rename(room)
     shutil.rmtree(workshop)
-    write_whole(marker, json.dumps(here | {"made": made()}).encode())
+    here |= {"made": made(), "trees": digest(trees.rglob("*"))}
+    write_whole(marker, json.dumps(here).encode())
 
 
 def _run_sphinx(builder: str, out: Path, trees: Path) -> None:

@@ -34,6 +34,13 @@ from recorder.records import read_json, write_whole
 BUILD = ROOT / "build"
 LANGUAGE = "en"
 CREATOR = "Sphinx and LuaLaTeX"
+HEADING = re.compile(
+    r"^\\(?:nm(?P<matter>main|back)matter$|(?P<kind>part|chapter|section)\{(?P<title>.*)\}$)", re.M
+)
+# No reason to run again: the number of pages, which no page shows and the index changes; what
+# LuaLaTeX keeps of fonts, which any other run on this machine may write anew.
+UNREAD = r"$hash_calc_ignore_pattern{'aux'} = '^\\\\gdef \\\\@abspage@last';"
+UNREAD += " $hash_calc_ignore_pattern{'luc'} = '^'"
 ALLOWED = 1.0  # points by which a box may be too full: no eye sees it
 MADE = ("aux", "toc", "out", "idx", "ind", "ilg", "log", "fls", "fdb_latexmk", "pdf")
 MARKER = (
@@ -169,10 +176,15 @@ def typeset(folder: Path, time: str, draft: bool = False) -> bool:
         for name in left(folder):  # of a run that was cut short, or damaged since
             (folder / name).unlink()
     (folder / MARKER).unlink(missing_ok=True)
+    date_fonts(folder)
+    tex, contents = folder / f"{STEM}.tex", folder / f"{STEM}.toc"
+    if not contents.exists():
+        contents.write_text(foretold(tex.read_text(encoding="utf-8")), encoding="utf-8")
     command = ["lualatex", "--no-shell-escape"]
     if not draft:
         command = ["latexmk", "-norc", "-lualatex", "-silent", "-latexoption=--no-shell-escape"]
         command += ["-e", "$makeindex = 'makeindex -q -s python.ist %O -o %D %S'"]
+        command += ["-e", UNREAD]
         command += ["-e", "$max_repeat = 9"]  # Letter took five once, which is latexmk's limit
     command += ["-interaction=nonstopmode", "-halt-on-error", "-file-line-error", f"{STEM}.tex"]
     settings = {"SOURCE_DATE_EPOCH": time, "FORCE_SOURCE_DATE": "1", "TZ": "UTC"}
@@ -187,6 +199,38 @@ def typeset(folder: Path, time: str, draft: bool = False) -> bool:
     if done:
         write_whole(folder / MARKER, json.dumps(left(folder)).encode())
     return done
+
+
+def date_fonts(folder: Path) -> None:
+    """Give each font a date that says what is in it.
+
+    LuaLaTeX keeps what it has read of a font, and knows the font by its name, size and date: with
+    the date of a copy it would read all of them anew for each build from nothing.
+    """
+    for font in folder.glob("*.otf"):
+        day = int(sha256(font.read_bytes())[:7], 16)
+        os.utime(font, (day, day))
+
+
+def foretold(tex: str) -> str:
+    """The contents of the book before LaTeX has written them, every page called 0.
+
+    They take as many pages as the true ones, so that the first pass finds all page numbers, and
+    the second, which prints them, is the last.
+    """
+    number, lines = "", list[str]()
+    for match in HEADING.finditer(tex):
+        if match["matter"]:
+            number = r"\numberline {0}" if match["matter"] == "main" else ""
+            if match["matter"] == "back":
+                lines.append(r"\addvspace {1.8em}")
+        else:
+            lines.append(
+                rf"\contentsline {{{match['kind']}}}{{{number}{match['title']}}}{{0}}{{}}%"
+            )
+    if r"\index{" in tex:
+        lines.append(r"\contentsline {chapter}{\indexname }{0}{}%")
+    return "\n".join([*lines, ""])
 
 
 def left(folder: Path) -> dict[str, str]:

@@ -110,6 +110,29 @@ def test_what_latex_adds_to_its_folder_stays(book: Path) -> None:
     assert (book / "build" / "latex" / "no-magic.aux").exists()
 
 
+def test_a_format_takes_what_another_one_has_read(
+    book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, found = subprocess.run, list[bool]()
+
+    def note(command: list[str], **rest: Any) -> Any:
+        if "-d" in command:
+            found.append(Path(command[command.index("-d") + 1]).is_dir())
+        return run(command, **rest)
+
+    monkeypatch.setattr(subprocess, "run", note)
+    build.sphinx("html")
+    build.sphinx("latex")
+    assert found == [False, True]
+    (book / "build" / "doctrees" / "html" / "index.doctree").write_bytes(b"damaged")
+    (book / "build" / "doctrees" / "latex" / "environment.pickle").write_bytes(b"damaged")
+    build.sphinx("dirhtml")
+    assert found == [False, True, False]
+    (book / "requirements.lock").write_text("other tools")
+    build.sphinx("text")
+    assert found == [False, True, False, False]
+
+
 def test_a_marker_that_is_no_marker_is_none(book: Path) -> None:
     build.sphinx("html")
     (book / "build" / ".html-made").write_text("{}")

@@ -187,6 +187,7 @@ def test_finished_file_depends_on_nothing_but_its_content(made: Path) -> None:
 def test_run_cut_short_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     book = tmp_path / "latex"
     book.mkdir()
+    (book / "no-magic.tex").write_text(TEX)
     programs(tmp_path / "bin", monkeypatch, latexmk="echo half > no-magic.aux; exit 1")
     assert not typeset.typeset(book, "0")
     assert (book / "no-magic.aux").exists()
@@ -198,6 +199,7 @@ def test_run_cut_short_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_what_was_damaged_since_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "no-magic.tex").write_text(TEX)
     programs(tmp_path / "bin", monkeypatch, latexmk="echo whole > no-magic.aux")
     assert typeset.typeset(tmp_path, "0")
     programs(tmp_path / "bin", monkeypatch, latexmk="test -e no-magic.aux")
@@ -205,6 +207,40 @@ def test_what_was_damaged_since_is_made_anew(
     (tmp_path / "no-magic.aux").write_text("who")
     assert not typeset.typeset(tmp_path, "0")
     assert not (tmp_path / "no-magic.aux").exists()
+
+
+def test_the_first_pass_finds_contents_as_long_as_the_true_ones() -> None:
+    tex = r"""\chapter{Preface}
+\nmmainmatter
+\part{Foundations}
+\chapter{The \sphinxcode{\sphinxupquote{tape}}}
+\section{Add}
+\subsection{Not listed}
+\nmbackmatter
+\chapter{Works}
+\index{tape}
+"""
+    assert (
+        typeset.foretold(tex)
+        == r"""\contentsline {chapter}{Preface}{0}{}%
+\contentsline {part}{\numberline {0}Foundations}{0}{}%
+\contentsline {chapter}{\numberline {0}The \sphinxcode{\sphinxupquote{tape}}}{0}{}%
+\contentsline {section}{\numberline {0}Add}{0}{}%
+\addvspace {1.8em}
+\contentsline {chapter}{Works}{0}{}%
+\contentsline {chapter}{\indexname }{0}{}%
+"""
+    )
+
+
+def test_a_font_has_a_date_of_its_content_alone(tmp_path: Path) -> None:
+    one, copy, other = (tmp_path / name for name in ("one.otf", "copy.otf", "other.otf"))
+    one.write_bytes(b"serif")
+    copy.write_bytes(b"serif")
+    other.write_bytes(b"sans!")
+    os.utime(copy, (1, 1))
+    typeset.date_fonts(tmp_path)
+    assert one.stat().st_mtime == copy.stat().st_mtime != other.stat().st_mtime
 
 
 def test_a_draft_is_one_pass_unchecked_and_no_book(
