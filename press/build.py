@@ -29,6 +29,7 @@ from recorder.layout import ROOT
 from recorder.records import Record, read_json, write_whole
 
 BUILD = ROOT / "build"
+OFFERED = (f"{edition.STEM}.pdf", f"{edition.STEM}.epub")  # by the web pages, when they are made
 HERE = ROOT  # where recorder.told is found
 
 
@@ -65,6 +66,7 @@ def sources() -> str:
     files = [path for room in rooms for path in room.rglob("*")]
     said = [digest([*files, *ROOT.glob("*.*"), *BUILD.glob("*.json")])]
     said += [edition.commit(ROOT), edition.epoch(ROOT)]
+    said += [name for name in OFFERED if (BUILD / name).is_file()]
     return sha256("\n".join(said).encode())
 
 
@@ -139,6 +141,21 @@ def epub() -> str:
     return name
 
 
+def html() -> str:
+    """Make the web pages, and put the books that they offer beside them; the first page's name."""
+    sphinx("html", besides=OFFERED)
+    for name in OFFERED:
+        made, offered = BUILD / name, BUILD / "html" / name
+        if made.is_file() and not same(made, offered):
+            write_whole(offered, made.read_bytes())
+    return "html/index.html"
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two files are there and hold the same bytes."""
+    return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
+
+
 def main() -> None:
     with locked():
         if sys.argv[1] == "pdf":
@@ -146,8 +163,7 @@ def main() -> None:
         elif sys.argv[1] == "epub":
             made = epub()
         else:
-            sphinx("html")
-            made = "html/index.html"
+            made = html()
     print(f"The book is in build/{made}")
 
 
