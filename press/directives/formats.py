@@ -3,19 +3,15 @@
 The archive of the programs always; the PDF and the EPUB when they are made, and lie in build/.
 """
 
-from pathlib import Path
-
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
-from press import edition, programs
+from press import edition
 from press.directives import house
 from press.directives.listings import offer
-from recorder.errors import BookError
 
 BOOKS = {
     f"{edition.STEM}.pdf": "The book to print (PDF), with the programs in it",
@@ -39,18 +35,6 @@ class Formats(SphinxDirective):
         return [addnodes.only("", items, expr="builder_html")]
 
 
-def put_programs(app: Sphinx, exception: Exception | None) -> None:
-    """Put the archive of the programs beside the web pages."""
-    if exception is not None or app.builder.name != "html":
-        return
-    try:
-        archive = programs.archive(house.root(app.env))
-    except BookError as error:
-        raise SphinxError(str(error)) from error
-    (Path(app.outdir) / programs.NAME).write_bytes(archive)
-
-
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("formats", Formats)
-    app.connect("build-finished", put_programs)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

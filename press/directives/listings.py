@@ -9,12 +9,14 @@ Add
 ```
 """
 
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.directives.code import LiteralInclude
+from sphinx.errors import SphinxError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -171,6 +173,17 @@ class FindHomes(SphinxPostTransform):
             )
 
 
+def put_programs(app: Sphinx, exception: Exception | None) -> None:
+    """Put the archive of the programs beside the web pages."""
+    if exception is not None or app.builder.name != "html":
+        return
+    try:
+        archive = programs.archive(house.root(app.env))
+    except BookError as error:
+        raise SphinxError(str(error)) from error
+    (Path(app.outdir) / programs.NAME).write_bytes(archive)
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.setup_extension("press.directives.sections")
     app.add_directive("listing", Listing)
@@ -182,4 +195,5 @@ def setup(app: Sphinx) -> ExtensionMetadata:
         latex=(ignore, ignore),
     )
     app.add_post_transform(FindHomes)
+    app.connect("build-finished", put_programs)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
