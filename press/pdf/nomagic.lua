@@ -1,23 +1,41 @@
--- What readers copy of a printed line of code: its text as it is, which PDF calls ActualText. Without it
--- they guess the blanks from the gaps, and lose indents. The text is read from the line as it is set.
+-- What readers copy of a printed line of code: its text as it is, which PDF calls ActualText, blanks and all.
+-- TeX prints no blanks, it leaves gaps, and readers guess. So gaps become blanks of the typeface, as wide as
+-- its letters: some readers share an ActualText out among the letters that they find, which must be as many.
 
-local GLYPH, GLUE, KERN, HLIST = node.id("glyph"), node.id("glue"), node.id("kern"), node.id("hlist")
+local GLYPH, GLUE, HLIST = node.id("glyph"), node.id("glue"), node.id("hlist")
 local PAGE = 1 -- a literal between pieces of text, not within one
 
-local function read(list, blank, found)
+local function letter_of(list)
   for item in node.traverse(list) do
-    if item.id == GLYPH then
-      found[#found + 1] = string.format("%04X", item.char)
-    elseif item.id == HLIST then
-      read(item.list, blank, found)
-    elseif item.id == GLUE or item.id == KERN then
-      local width = item.id == GLUE and item.width or item.kern
-      for _ = 1, math.floor(width / blank + 0.5) do
-        found[#found + 1] = "0020"
-      end
+    local found = item.id == GLYPH and item or item.id == HLIST and letter_of(item.list)
+    if found then
+      return found
     end
   end
-  return found
+end
+
+-- Write blanks like `letter` for gaps, and note what the line says; the list has a new head then.
+local function written(list, letter, said)
+  local item = list
+  while item do
+    local following = item.next
+    if item.id == GLYPH then
+      said[#said + 1] = string.format("%04X", item.char)
+    elseif item.id == HLIST then
+      item.list = written(item.list, letter, said)
+    elseif item.id == GLUE and item.width > 0 then
+      for _ = 1, math.floor(item.width / letter.width + 0.5) do
+        local blank = node.copy(letter)
+        blank.char = 32
+        list = node.insert_before(list, item, blank)
+        said[#said + 1] = "0020"
+      end
+      list = node.remove(list, item)
+      node.free(item)
+    end
+    item = following
+  end
+  return list
 end
 
 local function literal(data)
@@ -26,16 +44,18 @@ local function literal(data)
   return made
 end
 
--- Have the line in a box copied as what it says; `blank` is the width of a letter.
-local function speak(number, blank)
+-- Have the line in a box copied as what it says.
+local function speak(number)
   local box = tex.box[number]
-  local text = read(box.list, blank, {})
-  if text[#text] == "002D" then
-    text[#text + 1] = "0020" -- else poppler takes the hyphen for that of a broken word
-  end
-  if #text > 0 then
-    local opening = literal("/Span <</ActualText <FEFF" .. table.concat(text) .. ">>> BDC")
-    box.list = node.insert_before(box.list, box.list, opening)
+  local letter = letter_of(box.list)
+  if letter then
+    local said = {}
+    local list = written(box.list, node.copy(letter), said)
+    if said[#said] == "002D" then
+      said[#said + 1] = "0020" -- else poppler takes the hyphen for that of a broken word
+    end
+    local opening = literal("/Span <</ActualText <FEFF" .. table.concat(said) .. ">>> BDC")
+    box.list = node.insert_before(list, list, opening)
     node.insert_after(box.list, node.tail(box.list), literal("EMC"))
   end
 end
