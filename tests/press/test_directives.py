@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.small_book import ALPHA, ALPHA_RUN, SmallBook
+from tests.small_book import ALPHA, ALPHA_RUN, CONF, SmallBook
 
 A, B = "book/01-first/alpha.md", "book/02-second/beta.md"
 LISTING = "```{{listing}} {}\n```\n"
@@ -491,3 +491,16 @@ def test_pages_can_break_a_long_table(book: SmallBook) -> None:
     book.write("book/conf.py", f'{conf}extensions.append("press.pdf.latex")\n')
     assert book.build("latex") == []
     assert "\\begin{longtable}{r\\X{48}{55}}" in book.tex()
+
+
+def test_the_first_page_offers_what_is_made(tmp_path: Path) -> None:
+    """The programs always, the PDF once it is there."""
+    book = SmallBook(tmp_path)
+    book.write("book/conf.py", f'{CONF}\nextensions += ["press.directives.formats"]\n')
+    book.change("book/index.md", "# Book\n", "# Book\n\n```{formats}\n```\n")
+    assert book.build() == []
+    first = book.page("index")
+    assert 'href="no-magic-scripts.zip"' in first and "no-magic.pdf" not in first
+    book.write("build/no-magic.pdf", "%PDF")
+    assert book.build() == []
+    assert 'href="no-magic.pdf"' in book.page("index")
