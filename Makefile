@@ -21,8 +21,8 @@ book: setup  ## everything: run the scripts, draw the figures, make HTML, PDF an
 	@$(RUN) press.system.bubblewrap
 	@$(RUN) press.system.texlive
 	@$(MAKE) --no-print-directory pdf  # first: the web pages cite its page numbers
-	@$(MAKE) --no-print-directory html
 	@$(MAKE) --no-print-directory epub
+	@$(MAKE) --no-print-directory html  # last: they offer the others
 
 runs: setup  ## run what is missing or stale (FRESH=1: without the cache; FROM=archive: an edition's)
 	@$(RUN) recorder $(if $(FROM),--from "$(FROM)")
@@ -48,8 +48,8 @@ dist: setup  ## build/dist/: all files of an edition, named with its version, an
 	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=letter
 	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=a4
 	@rm -f build/.html-made build/.epub-made  # begun anew: no trace of earlier builds
-	@$(MAKE) --no-print-directory html
 	@$(MAKE) --no-print-directory epub
+	@$(MAKE) --no-print-directory html
 	@$(RUN) press.dist
 
 check: setup-test  ## style, types and house rules, in seconds

@@ -33,6 +33,7 @@ extensions = [
     "press.directives.numbering",
     "press.directives.numrefs",
     "press.directives.path",
+    "press.directives.formats",
     "press.directives.terms",
     "press.directives.references",
     "press.directives.cited",

@@ -31,6 +31,7 @@ from recorder.records import Record, read_json, write_whole
 from recorder.settings import switch
 
 BUILD = ROOT / "build"
+OFFERED = (f"{edition.STEM}.pdf", f"{edition.STEM}.epub")  # by the web pages, when they are made
 HERE = ROOT  # where recorder.told is found
 
 
@@ -67,6 +68,7 @@ def sources() -> str:
     files = [path for room in rooms for path in room.rglob("*")]
     said = [digest([*files, *ROOT.glob("*.*"), *BUILD.glob("*.json")])]
     said += [edition.commit(ROOT), edition.epoch(ROOT)]
+    said += [name for name in OFFERED if (BUILD / name).is_file()]
     return sha256("\n".join(said).encode())
 
 
@@ -167,10 +169,19 @@ def epub() -> str:
 
 
 def html() -> str:
-    """Make the web pages; the name of the first."""
+    """Make the web pages, and put the books that they offer beside them; the first page's name."""
     folder = f"html{suffix()}"
-    sphinx("html", folder)
+    sphinx("html", folder, besides=OFFERED)
+    for name in OFFERED:
+        made, offered = BUILD / name, BUILD / folder / name
+        if made.is_file() and not same(made, offered):
+            write_whole(offered, made.read_bytes())
     return f"{folder}/index.html"
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two files are there and hold the same bytes."""
+    return one.is_file() and other.is_file() and one.read_bytes() == other.read_bytes()
 
 
 def suffix() -> str:

@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from press import build, edition
+from press import build, edition, programs
 from recorder import editions
 from recorder.archive import zipped
 from recorder.data import sha256
@@ -32,6 +32,7 @@ def contents(root: Path) -> dict[str, bytes]:
         if not path.exists():
             raise BookError(f"{path.relative_to(root)} is missing; `make dist` makes it.")
     found = {name: path.read_bytes() for name, path in files.items()}
+    found[f"{name}-scripts.zip"] = programs.archive(root)
     found[f"{name}-html.zip"] = zipped(_site(made / "html", name), moment)
     found[f"{name}-runs.zip"] = editions.pack(root, all_runs(root), version, moment)
     return found

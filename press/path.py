@@ -1,12 +1,14 @@
 """The chapters in the order in which they are read, and which builds on which.
 
 book/path.txt has the order, a script's name on each line. The rest stands in the chapters' headers.
+A chapter's number is its place in the book, tier after tier, wherever the path comes to it.
 `python -m press.path` checks both and writes build/path.json, from which the map is drawn.
 """
 
 import json
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
@@ -22,6 +24,7 @@ from recorder.records import write_whole
 
 FILE = Path("book/path.txt")
 DRAWN = Path("build/path.json")
+TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Stop:
     """One chapter on the path; `document` is its tier/name."""
 
     document: str
+    number: int
     header: Header
 
     @property
@@ -52,9 +56,28 @@ def read(root: Path = ROOT) -> list[Stop]:
     for name in documents:
         if name not in names:
             raise BookError(f"{FILE} leaves out {name}; write it where it is to be read.")
-    stops = [Stop(documents[name], header_of(root, documents[name])) for name in names]
+    tiers = sorted({document.split("/")[0] for document in documents.values()})
+    book = [name for tier in tiers for name in listed(root, tier, names, documents)]
+    stops = [
+        Stop(documents[name], book.index(name) + 1, header_of(root, documents[name]))
+        for name in names
+    ]
     check(stops)
     return stops
+
+
+def listed(root: Path, tier: str, path: list[str], documents: Mapping[str, str]) -> list[str]:
+    """The chapters of a tier in the order of its opener, which must be that of the path."""
+    opener = (root / "book" / tier / "index.md").read_text(encoding="utf-8")
+    lines = [line.strip() for part in TOCTREE.findall(opener) for line in part.split("\n")]
+    names = [line for line in lines if line and line[0] != ":"]
+    read = [name for name in path if documents[name].startswith(f"{tier}/")]
+    if names != read:
+        raise BookError(
+            f"book/{tier}/index.md lists {', '.join(names) or 'no chapter'}, but {FILE} reads "
+            f"{', '.join(read)}; give both one order."
+        )
+    return names
 
 
 def chapters(root: Path) -> list[Path]:
@@ -117,7 +140,10 @@ def main() -> None:
         stops = read()
     except BookError as error:
         sys.exit(str(error))
-    drawn = [{"document": stop.document, "builds_on": stop.header.builds_on} for stop in stops]
+    drawn = [
+        {"document": stop.document, "number": stop.number, "builds_on": stop.header.builds_on}
+        for stop in stops
+    ]
     content = json.dumps(drawn, indent=1).encode()
     file = ROOT / DRAWN
     if not file.is_file() or file.read_bytes() != content:

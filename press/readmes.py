@@ -59,8 +59,8 @@ def stale(root: Path = ROOT) -> Iterator[str]:
             shown = file.relative_to(root)
             yield f"{shown} is not what the chapters' headers say; run `make readmes`."
     main = (root / "README.md").read_text(encoding="utf-8")
-    for place, stop in enumerate(stops, 1):
-        if (line := f"| {place} | `{stop.document}` | {stop.header.teaches} |") not in main:
+    for stop in stops:
+        if (line := f"| {stop.number} | `{stop.document}` | {stop.header.teaches} |") not in main:
             yield f"README.md: the path needs the line {line}"
 
 

@@ -1,8 +1,10 @@
 """The whole book as it was built: `make book` comes first (`make test` sees to it)."""
 
 import gzip
+import io
 import json
 import re
+import zipfile
 from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,6 +15,7 @@ import pytest
 from bs4 import BeautifulSoup
 from pybtex.database import parse_string
 
+from press import programs
 from proof import claims
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -245,12 +248,56 @@ def test_the_run_can_be_read_from_the_pdf(path: Path, pdf_text: str) -> None:
     assert not missing, missing
 
 
+def test_the_book_carries_its_programs_and_the_pages_offer_them() -> None:
+    offered = (HTML / programs.NAME).read_bytes()
+    with pikepdf.open(PDF) as pdf:
+        assert list(pdf.attachments) == [programs.NAME]
+        assert pdf.attachments[programs.NAME].get_file().read_bytes() == offered
+    with zipfile.ZipFile(io.BytesIO(offered)) as file:
+        held = {name for name in file.namelist() if name.endswith(".py")}
+    assert held == {f"no-magic-scripts/{path.relative_to(ROOT).as_posix()}" for path in SCRIPTS}
+
+
+def test_the_pdf_says_that_it_carries_the_programs(pdf_text: str) -> None:
+    assert "pdfdetach -saveall no-magic.pdf" in pdf_text
+
+
 @each_script
-def test_the_script_is_attached_as_it_is(path: Path) -> None:
-    with pikepdf.open(PDF) as pdf, pikepdf.open(CHAPTERS / f"{path.stem}.pdf") as chapter:
-        for file, name in ((pdf, f"{path.parent.name}-{path.name}"), (chapter, path.name)):
-            assert file.attachments[name].get_file().read_bytes() == path.read_bytes()
-        assert len(pdf.attachments) == len(SCRIPTS)
+def test_a_chapter_carries_its_program_with_its_data(path: Path) -> None:
+    with pikepdf.open(CHAPTERS / f"{path.stem}.pdf") as pdf:
+        [name] = pdf.attachments
+        archive = pdf.attachments[name].get_file().read_bytes()
+    assert name == f"{path.stem}.zip"
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        script = f"no-magic-scripts/scripts/{path.parent.name}/{path.name}"
+        assert file.read(script) == path.read_bytes()
+        assert any("/data/" in name for name in file.namelist())
+
+
+@pytest.fixture(scope="module")
+def spoken() -> set[str]:
+    """What the PDF says of itself that is to be copied, line by line."""
+    said = set()
+    with pikepdf.open(PDF) as pdf:
+        for page in pdf.pages:
+            for text in re.findall(rb"/ActualText *<FEFF([0-9A-F]*)>", page.Contents.read_bytes()):
+                said.add(bytes.fromhex(text.decode()).decode("utf-16-be"))
+    return said
+
+
+@each_script
+def test_every_line_of_code_is_copied_from_the_pdf_as_it_is(path: Path, spoken: set[str]) -> None:
+    """With its blanks. (A blank after a hyphen keeps readers from mending a broken word.)"""
+    said = {line.rstrip() for line in spoken}
+    lines = path.read_text(encoding="ascii").split("\n")
+    missing = [line for line in lines if line.strip() and line not in said]
+    assert not missing, missing[:3]
+    assert not any(line.endswith("-") for line in spoken)
+
+
+def test_no_line_number_is_copied_from_the_pdf(pdf_text: str) -> None:
+    numbers = re.findall(r"^\d+ (?:def|import|class|for|return)\b", pdf_text, re.MULTILINE)
+    assert not numbers, numbers[:3]
 
 
 @each_script

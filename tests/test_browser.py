@@ -69,10 +69,84 @@ def opened(
 
 @each_page
 def test_a_page_fits_a_phone_and_says_no_error(browser: Browser, path: Path) -> None:
+    """With letters of any size that a reader may have set."""
     with opened(browser, path, PHONE) as page:
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE
-        page.evaluate("scrollTo(999, 0)")
-        assert page.evaluate("scrollX") == 0
+        for size in (100, 130, 200):
+            page.evaluate(f"document.documentElement.style.fontSize = '{size}%'")
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE, size
+            page.evaluate("scrollTo(999, 0)")
+            assert page.evaluate("scrollX") == 0, size
+
+
+SIGNS = """() => {
+    const wide = [...document.querySelectorAll(
+        '.bd-article .formula, .bd-article pre, .pst-scrollable-table-container')]
+        .filter(one => one.scrollWidth > one.clientWidth + 1);
+    return [wide.length, wide.filter(one => {
+        const {backgroundImage, backgroundAttachment} = getComputedStyle(one);
+        return backgroundImage.split('linear-gradient').length > 4
+            && backgroundAttachment.startsWith('local, local, scroll, scroll');
+    }).length];
+}"""
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_what_scrolls_on_a_phone_shows_that_it_does(browser: Browser, path: Path) -> None:
+    with opened(browser, path, PHONE) as page:
+        wide, signed = page.evaluate(SIGNS)
+    assert wide == signed and wide > 5
+
+
+SELECT = """whole => {
+    const range = document.createRange();
+    const formula = [...document.querySelectorAll('p > .math')]
+        .find(one => one.parentElement.querySelectorAll('.math').length == 1);
+    if (whole) range.selectNodeContents(formula.closest('p'));
+    else range.selectNodeContents(formula.querySelector('.katex-html .mord'));
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    return [formula.querySelector('annotation').textContent, formula.closest('p').textContent];
+}"""
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["a paragraph", "a part of a formula"])
+def test_a_formula_is_copied_once_as_its_tex(browser: Browser, whole: bool) -> None:
+    with opened(browser, CHAPTERS[0], permissions=["clipboard-read"]) as page:
+        tex, around = page.evaluate(SELECT, whole)
+        page.keyboard.press("Control+C")
+        copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.count(tex) == 1 and f"${tex}$" in copied
+    assert "\u200b" not in copied
+    if whole:
+        assert "\n" not in copied.strip() and copied.strip()[:9] == around.strip()[:9]
+    else:
+        assert copied == f"${tex}$"
+
+
+DENIED = """Object.defineProperty(window, 'localStorage', {
+    configurable: true, get() { throw new DOMException('denied', 'SecurityError'); }})"""
+
+
+def test_light_and_dark_can_be_chosen_where_site_data_are_blocked(browser: Browser) -> None:
+    with opened(browser, CHAPTERS[0], color_scheme="light") as page:
+        page.add_init_script(DENIED)
+        page.reload()
+        page.locator(".theme-switch-button").click()
+        page.locator(".theme-change-button[data-mode=dark]").click()
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_the_first_page_says_what_there_is_and_leads_to_all_of_it(browser: Browser) -> None:
+    with opened(browser, HTML / "index.html") as page:
+        text = page.locator("article").inner_text()
+        links = page.locator("article a").evaluate_all(
+            "all => all.map(a => a.getAttribute('href'))"
+        )
+        assert page.locator("article img").first.is_visible()
+    assert {"no-magic.pdf", "no-magic.epub", "no-magic-scripts.zip"} <= set(links)
+    assert all((HTML / link).is_file() for link in links if link.startswith("no-magic"))
+    assert "python3 no-magic-scripts/scripts/" in text
+    assert all(path.stem in text for path in CHAPTERS)
 
 
 def search(page: Page, words: str) -> str:
@@ -85,11 +159,13 @@ def search(page: Page, words: str) -> str:
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
-def test_search_finds_a_chapter_by_its_title(browser: Browser, path: Path) -> None:
+def test_search_finds_a_chapter_by_its_title_and_by_its_name(browser: Browser, path: Path) -> None:
     with opened(browser, path) as page:
         title = page.locator("article h1").evaluate("h => h.lastElementChild.previousSibling.data")
-        page.goto((HTML / "index.html").as_uri())
-        assert search(page, title).partition("?")[0] == path.as_uri()
+        for words in (title, path.stem):
+            page.goto((HTML / "index.html").as_uri())
+            found = search(page, words).partition("?")[0].partition("#")[0]
+            assert found == path.as_uri(), words
 
 
 def test_the_theme_switch_keeps_what_was_chosen(browser: Browser) -> None:

@@ -32,6 +32,7 @@ from recorder.records import read_json
 
 PAGES = Path("build/pages.json")
 FORMATS = {"bib": ("BibTeX", "bibtex", citing.bibtex), "ris": ("RIS", "text", citing.ris)}
+CARRIED = "Attached: the program and its data."  # to the book and to the PDF of the chapter
 DOOR = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -165,7 +166,8 @@ class CiteInPrint(SphinxPostTransform):
 def in_print(citation: Citation, chapter: str, following: str) -> str:
     """The LaTeX of a chapter's line; its pages run to where the next document begins."""
     where = f" {citation.url}" if citation.url else ""
-    parts = (tex(citing.opening(citation), "lualatex"), tex(citation.identity + "." + where))
+    ending = f"{citation.identity}.{where} {CARRIED}"
+    parts = (tex(citing.opening(citation), "lualatex"), tex(ending))
     return f"\n\\nmcite{{{parts[0]}}}{{{chapter}::doc}}{{{following}::doc}}{{{parts[1]}}}\n"
 
 

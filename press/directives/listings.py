@@ -9,17 +9,22 @@ Add
 ```
 """
 
+from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.directives.code import LiteralInclude
+from sphinx.errors import SphinxError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
+from sphinx.writers.html5 import HTML5Translator
+from sphinx.writers.latex import LaTeXTranslator
 
+from press import programs
 from press.directives import house
 from press.directives.sections import Sections, Shown
 from recorder.errors import BookError
@@ -28,8 +33,33 @@ from recorder.sections import Section
 logger = logging.getLogger(__name__)
 
 
+class programs_reference(nodes.Inline, nodes.Element):  # noqa: N801
+    """On the web, leads to the archive of all programs; elsewhere only what it holds."""
+
+
 class home_reference(nodes.Inline, nodes.Element):  # noqa: N801
     """Stands for the number of the listing, in an earlier chapter, of the section `title`."""
+
+
+def offer(document: str, content: nodes.Node) -> programs_reference:
+    """A link from a document to the programs, which run only with their data."""
+    place = "../" * document.count("/") + programs.NAME
+    return programs_reference("", content, place=place)
+
+
+def visit_programs_html(self: HTML5Translator, node: programs_reference) -> None:
+    if self.builder.name == "html":
+        title = "All programs with their data, as one archive"
+        self.body.append(f'<a class="download" href="{node["place"]}" title="{title}" download>')
+
+
+def depart_programs_html(self: HTML5Translator, node: programs_reference) -> None:
+    if self.builder.name == "html":
+        self.body.append("</a>")
+
+
+def ignore(self: LaTeXTranslator, node: programs_reference) -> None:
+    """On paper the name alone is printed."""
 
 
 def label(chapter: str, title: str) -> str:
@@ -80,11 +110,8 @@ class Listing(LiteralInclude):
         return [listing]
 
     def caption(self, title: str, script: str) -> nodes.caption:
-        """The section's title, and the file's name, which on screen gives the file."""
-        name = script.rsplit("/", 1)[1]
-        file = addnodes.download_reference(
-            "", "", nodes.literal("", name), refdoc=self.env.docname, reftarget=script
-        )
+        """The section's title, and the file's name, which on the web gives all programs."""
+        file = offer(self.env.docname, nodes.literal("", script.rsplit("/", 1)[1]))
         origin = nodes.inline("", "", file, classes=["script"])
         return nodes.caption("", "", nodes.Text(f"{title}, "), origin)
 
@@ -146,10 +173,27 @@ class FindHomes(SphinxPostTransform):
             )
 
 
+def put_programs(app: Sphinx, exception: Exception | None) -> None:
+    """Put the archive of the programs beside the web pages."""
+    if exception is not None or app.builder.name != "html":
+        return
+    try:
+        archive = programs.archive(house.root(app.env))
+    except BookError as error:
+        raise SphinxError(str(error)) from error
+    (Path(app.outdir) / programs.NAME).write_bytes(archive)
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.setup_extension("press.directives.sections")
     app.add_directive("listing", Listing)
     app.add_directive("carried", Carried)
     app.add_node(home_reference)
+    app.add_node(
+        programs_reference,
+        html=(visit_programs_html, depart_programs_html),
+        latex=(ignore, ignore),
+    )
     app.add_post_transform(FindHomes)
+    app.connect("build-finished", put_programs)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

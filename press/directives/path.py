@@ -93,19 +93,15 @@ class Chapters(Overview):
 
     def markdown(self, stops: list[Stop]) -> str:
         rows = (
-            [str(place), link(stop), f"{stop.header.teaches}{self.after(stops, stop)}"]
-            for place, stop in enumerate(stops, 1)
+            [str(stop.number), link(stop), f"{stop.header.teaches}{self.after(stops, stop)}"]
+            for stop in stops
         )
         return table(("no.", "chapter", "teaches"), ("--:", "---", "---"), rows)
 
     def after(self, stops: list[Stop], stop: Stop) -> str:
         """What must be read before a chapter, as the end of its line."""
-        places = [
-            str(place)
-            for place, earlier in enumerate(stops, 1)
-            if earlier.name in stop.header.builds_on
-        ]
-        return f" *(after {', '.join(places)})*" if places else ""
+        needed = [str(other.number) for other in stops if other.name in stop.header.builds_on]
+        return f" *(after {', '.join(needed)})*" if needed else ""
 
 
 class Course(Overview):

@@ -33,8 +33,11 @@ ALPHABETS = {
 ET.register_namespace("", NAMESPACE)
 
 
-def mended(katex: str) -> str:
-    """The MathML in KaTeX's output for one formula, mended."""
+def mended(katex: str) -> ET.Element:
+    """The MathML in KaTeX's output for one formula, mended. Its TeX is the attribute `alttext`.
+
+    (Beside the formula, in an annotation, readers that know no MathML would print it too.)
+    """
     found = re.search(r"<math.*</math>", katex, re.DOTALL)
     if found is None:
         raise ValueError(f"KaTeX wrote no MathML: {katex}")
@@ -45,31 +48,31 @@ def mended(katex: str) -> str:
         align(element)
         enlarge(element)
         part(element)
-    return " ".join(ET.tostring(piece, encoding="unicode") for piece in pieces(root))
+    row, annotation = root[0]
+    root[:] = [row]
+    root.set("alttext", annotation.text or "")
+    return root
 
 
 def pieces(root: ET.Element) -> list[ET.Element]:
     """A display cut at its \\quad, so that a narrow page can set what stands beside it below it."""
-    semantics = root[0]
-    row, annotation = semantics
+    [row] = root
     spaces = [place for place, child in enumerate(row) if wide(child)]
-    sources = QUAD.split(annotation.text or "")
+    sources = QUAD.split(root.get("alttext", ""))
     if root.get("display") != "block" or not spaces or len(sources) != len(spaces) + 1:
         return [root]
     ends = [*spaces, len(row)]
     starts = [0, *(place + 1 for place in spaces)]
     return [
-        piece(list(row)[start:end], source.strip(), annotation)
+        piece(list(row)[start:end], source.strip())
         for start, end, source in zip(starts, ends, sources, strict=True)
     ]
 
 
-def piece(row: list[ET.Element], source: str, annotation: ET.Element) -> ET.Element:
+def piece(row: list[ET.Element], source: str) -> ET.Element:
     """A formula of its own, set as the display of which it is a part."""
-    root = ET.Element(f"{{{NAMESPACE}}}math", displaystyle="true")
-    semantics = ET.SubElement(root, f"{{{NAMESPACE}}}semantics")
-    ET.SubElement(semantics, f"{{{NAMESPACE}}}mrow").extend(row)
-    ET.SubElement(semantics, annotation.tag, annotation.attrib).text = source
+    root = ET.Element(f"{{{NAMESPACE}}}math", displaystyle="true", alttext=source)
+    ET.SubElement(root, f"{{{NAMESPACE}}}mrow").extend(row)
     return root
 
 

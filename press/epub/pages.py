@@ -1,7 +1,7 @@
 """What the EPUB edition asks of Sphinx: pages for e-readers, in the look of epub.css.
 
-Formulas are MathML, listings wrap line by line, each exercise leads to its solution. What makes one
-file of the pages is in package.py.
+Formulas are MathML and plain text, listings wrap line by line, each exercise leads to its solution.
+What makes one file of the pages is in package.py.
 """
 
 import re
@@ -9,6 +9,7 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 from docutils import nodes
 from docutils.nodes import Element
@@ -24,8 +25,9 @@ from sphinx_exercise import nodes as kinds  # type: ignore[import-untyped]
 from press import edition
 from press.directives import facts, house, mathematics
 from press.directives.facts import claim_mark
-from press.epub.mathml import mended
+from press.epub.mathml import mended, pieces
 from press.epub.package import Entry, package
+from press.epub.plain import plain
 from recorder.errors import BookError
 
 DEPTH = 3  # of the contents: tiers, chapters, their sections
@@ -97,14 +99,14 @@ class ReaderTranslator(HTML5Translator):
 
     def visit_math(self, node: nodes.math, math_env: str = "") -> None:
         tail = node.get("tail", "")
-        formula = mended(mathematics.html_of(self, node))
+        formula = shown(mathematics.html_of(self, node))
         if tail:  # the punctuation after it stays with it
             formula = f'<span class="unbroken">{formula}{self.encode(tail)}</span>'
         self.body.append(formula)
         raise nodes.SkipNode
 
     def visit_math_block(self, node: nodes.math_block, math_env: str = "") -> None:
-        formula = mended(mathematics.html_of(self, node))
+        formula = shown(mathematics.html_of(self, node))
         self.body.append(self.starttag(node, "div", "", CLASS="math"))
         self.body.append(f'<div class="formula">{formula}</div>')
         if node["number"]:
@@ -153,6 +155,13 @@ class ReaderTranslator(HTML5Translator):
 
     def depart_citation(self, node: Element) -> None:
         self.body.append("</div>\n")
+
+
+def shown(katex: str) -> str:
+    """A formula as MathML, and as plain text: the style sheet shows what the reader can set."""
+    root = mended(katex)
+    text = f'<span class="plain">{plain(root).strip()}</span>'
+    return " ".join(ET.tostring(part, encoding="unicode") for part in pieces(root)) + text
 
 
 def line(code: str, number: int | None) -> str:

@@ -28,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "template_bridge": "press.html.policy.Templates",
     "html_static_path": [str(HERE / "static"), str(FONTS / "static")],
     "html_css_files": [("nomagic.css", {"priority": 900})],
+    "html_js_files": [("copy.js", {"defer": "defer"})],
     "html_context": {"default_mode": "auto"},  # the reader's system decides, then the switch
     "html_theme_options": {
         "article_header_start": ["toggle-primary-sidebar.html"],

@@ -6,9 +6,8 @@ the page numbers stay, links within the chapter work, and those that led out of 
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pikepdf
 from pikepdf import Array, Dictionary, Name, NameTree, OutlineItem, Pdf
@@ -40,18 +39,17 @@ def spans(pdf: Pdf, aux: str) -> dict[str, Span]:
     return found
 
 
-def attach(pdf: Pdf, scripts: Mapping[str, Path]) -> None:
-    """Attach scripts, by the names that they get, and without a date."""
-    for name, path in scripts.items():
-        pdf.attachments[name] = pikepdf.AttachedFileSpec(
-            pdf,
-            path.read_bytes(),
-            description=f"{path.parent.parent.name}/{path.parent.name}/{path.name}",
-            filename=name,
-            mime_type="text/x-python",
-            creation_date="",
-            mod_date="",
-        )
+def attach(pdf: Pdf, name: str, archive: bytes, description: str) -> None:
+    """Attach an archive, without a date."""
+    pdf.attachments[name] = pikepdf.AttachedFileSpec(
+        pdf,
+        archive,
+        description=description,
+        filename=name,
+        mime_type="application/zip",
+        creation_date="",
+        mod_date="",
+    )
 
 
 def cut(pdf: Pdf, span: Span) -> str:

@@ -110,6 +110,7 @@ SETTINGS: dict[str, Any] = {
     "latex_table_style": ["booktabs"],
     "latex_additional_files": [
         str(HERE / "nomagic.sty"),
+        str(HERE / "nomagic.lua"),
         *sorted(map(str, FONTS.glob("*.otf"))),
     ],
     "latex_elements": {

@@ -22,13 +22,13 @@ from typing import Any
 
 import pikepdf
 
-from press import edition
+from press import edition, programs
 from press.edition import STEM
 from press.pdf import chapters
 from press.pdf.chapters import Span
 from press.system import texlive
 from recorder.data import sha256
-from recorder.layout import ROOT, script_path
+from recorder.layout import ROOT
 from recorder.records import read_json, write_whole
 
 BUILD = ROOT / "build"
@@ -240,12 +240,11 @@ def left(folder: Path) -> dict[str, str]:
 
 
 def finish(made: Path, target: Path, time: str) -> None:
-    """Attach the scripts to the PDF, say what it is, and put it in place."""
+    """Attach the programs to the PDF, say what it is, and put it in place."""
     this = edition.read(ROOT)
     subject = this.title.partition(": ")[2]
     with pikepdf.open(made) as pdf:
-        scripts = sorted((ROOT / "scripts").glob("[0-9]*/*.py"))
-        chapters.attach(pdf, {f"{p.parent.name}-{p.name}": p for p in scripts})
+        chapters.attach(pdf, programs.NAME, programs.archive(ROOT), "All programs and their data")
         save(pdf, target, time, this.name, subject, this.keywords)
 
 
@@ -255,13 +254,14 @@ def cut_chapters(whole: Path, spans: dict[str, Span], time: str) -> None:
     targets = {BUILD / "chapters" / f"{name.split('/')[1]}.pdf": name for name in spans}
     for target, name in targets.items():
         target.parent.mkdir(exist_ok=True)
-        script = script_path(ROOT, name)
+        stem = name.split("/")[1]
         pages = "\N{EN DASH}".join(spans[name].labels)
         subject = f"{this.title}, {this.label}, pages {pages}"
         with pikepdf.open(whole) as pdf:
             title = chapters.cut(pdf, spans[name])
-            chapters.attach(pdf, {script.name: script})
-            save(pdf, target, time, title, subject, [f"nm:{script.stem}", *this.keywords])
+            about = f"{stem}.py and the data that it reads"
+            chapters.attach(pdf, f"{stem}.zip", programs.archive(ROOT, name), about)
+            save(pdf, target, time, title, subject, [f"nm:{stem}", *this.keywords])
     for path in (BUILD / "chapters").glob("*"):
         if path not in targets:
             path.unlink()

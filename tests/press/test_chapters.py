@@ -6,6 +6,7 @@ import pikepdf
 import pytest
 from pikepdf import Array, Dictionary, Name, OutlineItem, Pdf
 
+from press import programs
 from press.pdf import chapters, typeset
 
 # Two title pages, the preface on iii, a part on 1, chapter 1 on 2 and 3, chapter 2 on 4, the end.
@@ -77,7 +78,7 @@ def alpha(book: Path) -> Path:
     """The first chapter, cut out and saved."""
     target = book.with_name("alpha.pdf")
     with pikepdf.open(book) as file:
-        chapters.attach(file, {"other.py": Path(__file__)})
+        chapters.attach(file, "other.zip", b"PK", "another")
         assert chapters.cut(file, chapters.spans(file, AUX)["01-first/alpha"]) == "How alpha works"
         file.save(target)
     return target
@@ -112,17 +113,14 @@ def test_a_chapter_keeps_its_own_bookmarks_and_nothing_of_the_others(alpha: Path
         assert file.Root.OpenAction[0].objgen == file.pages[0].objgen
 
 
-def test_attached_scripts_come_out_as_they_went_in(book: Path, tmp_path: Path) -> None:
-    script = tmp_path / "scripts" / "01-first" / "alpha.py"
-    script.parent.mkdir(parents=True)
-    script.write_bytes(b"print(1)\r\n")
+def test_what_is_attached_comes_out_as_it_went_in(book: Path, tmp_path: Path) -> None:
     with pikepdf.open(book) as file:
-        chapters.attach(file, {"01-first-alpha.py": script})
+        chapters.attach(file, "all.zip", b"PK\r\n", "All of it")
         file.save(tmp_path / "out.pdf")
     with pikepdf.open(tmp_path / "out.pdf") as file:
-        attached = file.attachments["01-first-alpha.py"]
-        assert attached.get_file().read_bytes() == b"print(1)\r\n"
-        assert attached.description == "scripts/01-first/alpha.py"
+        attached = file.attachments["all.zip"]
+        assert attached.get_file().read_bytes() == b"PK\r\n"
+        assert attached.description == "All of it"
 
 
 def test_chapters_are_the_same_bytes_twice_and_old_ones_go(
@@ -130,7 +128,7 @@ def test_chapters_are_the_same_bytes_twice_and_old_ones_go(
 ) -> None:
     """The chapters' files in build/chapters, with their metadata."""
     monkeypatch.setattr(typeset, "BUILD", tmp_path)
-    monkeypatch.setattr(typeset, "script_path", lambda root, name: Path(__file__))
+    monkeypatch.setattr(programs, "archive", lambda root, name: name.encode())
     folder = tmp_path / "chapters"
     folder.mkdir()
     (folder / "gone.pdf").touch()
@@ -145,6 +143,7 @@ def test_chapters_are_the_same_bytes_twice_and_old_ones_go(
     with pikepdf.open(folder / "alpha.pdf") as file:
         assert file.docinfo["/Title"] == "How alpha works"
         assert str(file.docinfo["/Subject"]).endswith("pages 2–3")
-        assert "nm:test_chapters" in str(file.docinfo["/Keywords"])
+        assert "nm:alpha" in str(file.docinfo["/Keywords"])
         assert str(file.Root.Lang) == "en"
-        assert list(file.attachments) == ["test_chapters.py"]
+        assert list(file.attachments) == ["alpha.zip"]
+        assert file.attachments["alpha.zip"].get_file().read_bytes() == b"01-first/alpha"

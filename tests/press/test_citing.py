@@ -360,9 +360,10 @@ def test_print_says_how_to_cite_below_the_title(built: SmallBook) -> None:
     opening = tex.split(r"\chapter{Alpha")[1].split("Kingma")[0]
     assert (
         r'\nmcite{The Small authors (2026). Alpha <b> \& "code". In Small: A Book, version 1.2.0}'
-        "{01-first/alpha::doc}{02-second/index::doc}{nm:alpha.}" in opening
+        "{01-first/alpha::doc}{02-second/index::doc}{nm:alpha. Attached: the program and its data.}"
+        in opening
     )
-    assert "{02-second/beta::doc}{back/solutions::doc}{nm:beta.}" in tex
+    assert "{02-second/beta::doc}{back/solutions::doc}{nm:beta. " in tex
     assert tex.count(r"\nmcite{") == 2
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,13 +37,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> SmallBook:
     return book
 
 
-def test_a_listing_has_true_line_numbers_and_its_caption_gives_the_script(built: SmallBook) -> None:
+def test_a_listing_has_true_line_numbers_and_its_caption_gives_the_programs(
+    built: SmallBook,
+) -> None:
     page = built.page("01-first/alpha")
     listing = page.split('id="lst-alpha-add"')[1].split("</pre>")[0]
     assert "Listing 1.3" in listing and "Add, " in listing
     assert [f'linenos">{line}<' in listing for line in (5, 6, 8, 9)] == [False, True, True, False]
     file = listing.split('href="../')[1].split('"')[0]
-    assert (built.root / "build/html" / file).read_text(encoding="utf-8") == ALPHA
+    with zipfile.ZipFile(built.root / "build/html" / file) as programs:
+        script = programs.read("no-magic-scripts/scripts/01-first/alpha.py")
+    assert script.decode() == ALPHA
     assert "{Add, \\DUrole{script}{\\sphinxcode{\\sphinxupquote{alpha.py}}}}" in built.tex()
     assert "numbers=left,firstnumber=6," in built.tex()
 
@@ -506,3 +511,19 @@ def test_a_draft_marks_what_does_not_hold_and_says_what_was_not_run(book: SmallB
 
 def test_a_page_of_the_book_is_no_draft(built: SmallBook) -> None:
     assert "This page is a draft" not in built.page("01-first/alpha")
+
+
+# --- The first page
+
+
+def test_the_first_page_offers_what_is_made(tmp_path: Path) -> None:
+    """The programs always, the PDF once it is there."""
+    book = SmallBook(tmp_path)
+    book.write("book/conf.py", f'{CONF}\nextensions += ["press.directives.formats"]\n')
+    book.change("book/index.md", "# Book\n", "# Book\n\n```{formats}\n```\n")
+    assert book.build() == []
+    first = book.page("index")
+    assert 'href="no-magic-scripts.zip"' in first and "no-magic.pdf" not in first
+    book.write("build/no-magic.pdf", "%PDF")
+    assert book.build() == []
+    assert 'href="no-magic.pdf"' in book.page("index")

@@ -42,6 +42,7 @@ def test_every_file_bears_the_version_and_has_its_sum(made: Path) -> None:
         "no-magic-1.2.0-letter.pdf",
         "no-magic-1.2.0-one.pdf",
         "no-magic-1.2.0-runs.zip",
+        "no-magic-1.2.0-scripts.zip",
         "no-magic-1.2.0.epub",
         "no-magic-1.2.0.pdf",
     ]

@@ -17,7 +17,9 @@ def small_book(root: Path, order: str, **headers: str) -> Path:
     tier.mkdir(parents=True)
     for name, header in headers.items():
         (tier / f"{name}.md").write_text(f"---\nteaches: much\n{header}\n---\n# {name}\n")
-    (tier / "index.md").write_text("---\nplanned: [more, 'much, more']\n---\n# Tier\n")
+    names = "\n".join(name for name in dict.fromkeys(order.split()) if name in headers)
+    opener = "---\nplanned: [more, 'much, more']\n---\n# Tier\n\n```{toctree}\n:maxdepth: 1\n\n"
+    (tier / "index.md").write_text(f"{opener}{names}\n```\n")
     (root / "book" / "path.txt").write_text(order.replace(" ", "\n") + "\n")
     return root
 
@@ -29,6 +31,28 @@ def test_the_path_has_its_own_order(tmp_path: Path) -> None:
     assert stops[1].header.builds_on == ("two",)
     assert (stops[0].tier, stops[0].name) == ("01-tier", "two")
     assert path.planned(book, "01-tier") == ["more", "much, more"]
+
+
+def test_a_chapter_has_the_number_of_the_book_wherever_the_path_comes_to_it(tmp_path: Path) -> None:
+    book = small_book(tmp_path, "one two three", one="", two="", three="")
+    (book / "book/02-tier").mkdir()
+    (book / "book/01-tier/two.md").rename(book / "book/02-tier/two.md")
+    opener = "# Tier\n\n```{toctree}\none\nthree\n```\n"
+    (book / "book/01-tier/index.md").write_text(opener)
+    (book / "book/02-tier/index.md").write_text("# Tier\n\n```{toctree}\ntwo\n```\n")
+    assert [(stop.name, stop.number) for stop in path.read(book)] == [
+        ("one", 1),
+        ("two", 3),
+        ("three", 2),
+    ]
+
+
+def test_a_part_lists_its_chapters_as_the_path_reads_them(tmp_path: Path) -> None:
+    book = small_book(tmp_path, "one two", one="", two="")
+    opener = "# Tier\n\n```{toctree}\ntwo\none\n```\n"
+    (book / "book/01-tier/index.md").write_text(opener)
+    with pytest.raises(BookError, match="01-tier/index.md lists two, one, but book/path.txt reads"):
+        path.read(book)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +95,8 @@ def test_an_opener_says_what_is_planned(tmp_path: Path, header: str) -> None:
         path.planned(book, "01-tier")
 
 
-FIRST = Stop("01-tier/one", Header(terms=("key",)))
-LATER = Stop("01-tier/two", Header(terms=("mask",)))
+FIRST = Stop("01-tier/one", 1, Header(terms=("key",)))
+LATER = Stop("01-tier/two", 2, Header(terms=("mask",)))
 
 
 def test_terms_that_are_in_order_give_no_complaint() -> None:
@@ -93,7 +117,7 @@ def test_terms_that_are_in_order_give_no_complaint() -> None:
             "'mask' is used here, but two, read later, introduces it",
         ),
         (
-            [FIRST, Stop("01-tier/two", Header(terms=("key",)))],
+            [FIRST, Stop("01-tier/two", 2, Header(terms=("key",)))],
             {"01-tier/one": {"key": 3}, "01-tier/two": {"key": 3}},
             {"key"},
             "introduces 'key', as one's does; keep one",

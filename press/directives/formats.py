@@ -1,0 +1,40 @@
+"""The directive `{formats}`: on the web pages, what a reader may take away.
+
+The archive of the programs always; the PDF and the EPUB when they are made, and lie in build/.
+"""
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import ExtensionMetadata
+
+from press import edition
+from press.directives import house
+from press.directives.listings import offer
+
+BOOKS = {
+    f"{edition.STEM}.pdf": "The book to print (PDF), with the programs in it",
+    f"{edition.STEM}.epub": "The book for e-readers (EPUB)",
+}
+
+
+class Formats(SphinxDirective):
+    """A list of links."""
+
+    def run(self) -> list[nodes.Node]:
+        links: list[nodes.Node] = []
+        for name, text in BOOKS.items():
+            made = house.root(self.env) / "build" / name
+            self.env.note_dependency(made)
+            if made.is_file():
+                links.append(nodes.reference("", text, refuri=name, internal=True))
+        links.append(offer(self.env.docname, nodes.Text("All programs with their data (zip)")))
+        items = nodes.bullet_list()
+        items += [nodes.list_item("", nodes.paragraph("", "", link)) for link in links]
+        return [addnodes.only("", items, expr="builder_html")]
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.add_directive("formats", Formats)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
