@@ -71,10 +71,9 @@ def shipped(name):
 
 # === Data ===
 def load_digits():
-    """([64 levels of grey, a 1], label): to learn from, then held out."""
+    """([64 levels of grey, 1 for a bias], label): to learn from, held out."""
     lines = gzip.decompress(shipped("digits.csv.gz")).split()
     rows = [list(map(int, line.split(b","))) for line in lines]
-    # The weight on the constant 1 is the bias of a unit, without any code.
     digits = [([v / 16 for v in row[:64]] + [1.0], row[64]) for row in rows]
     if not OTHER_WRITERS:  # who wrote the last digits wrote none of the rest
         random.Random(SEED).shuffle(digits)
@@ -114,8 +113,8 @@ class Value:
 # === Put parents before children ===
 def topological(root):
     """All that the root was computed from, parents first, the root last."""
-    # A value goes on the stack to send its parents ahead, and once more to
-    # take its place behind them. Recursion would stop some 1,000 levels deep.
+    # Recursion would stop 1,000 levels deep. So a value goes on a stack, to
+    # send its parents ahead, and once more, to take its place behind them.
     order, seen, stack = [], set(), [(root, False)]
     while stack:
         value, parents_placed = stack.pop()
@@ -476,7 +475,7 @@ def main():
     learn, held_out = load_digits()
     if min(HELD_OUT, HIDDEN, PROBE, PUSHED, BATCH, len(learn) - BATCH + 1) < 1:
         raise SystemExit("HELD_OUT, HIDDEN, BATCH, PROBE and PUSHED are 1 or "
-                         "more, and HELD_OUT leaves a BATCH to learn from")
+                         "more; HELD_OUT leaves a BATCH to learn from")
     print(f"digits | learn {len(learn):,} | held out {len(held_out):,}")
     compare(learn[:PROBE])
     check(learn[:PROBE])
