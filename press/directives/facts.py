@@ -2,11 +2,13 @@
 
     {fact}`loss`  {fact}`microgpt:loss`  {fact}`100 * (before - after) / before | .1f`
     {claim}`after < 0.5 * before and microgpt:loss < after`
+    {fact}`mean(a - b) | .2f`  {claim}`mean(a - b) > 2 * error(a - b)`  {claim}`least(a - b) > 0`
 
-A fact is printed as the run printed it. A claim is checked, and prints a mark when it is true.
+A fact is printed as the run printed it. A claim is checked, and prints a mark when it is true: one
+for one run, another for several seeds. The last line is for facts of experiments over seeds.
 """
 
-from functools import partial
+from html import escape
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -16,65 +18,110 @@ from sphinx.util.typing import ExtensionMetadata
 from sphinx.writers.html5 import HTML5Translator
 from sphinx.writers.latex import LaTeXTranslator
 
-from press.directives import arithmetic, house
+from press.directives import arithmetic, house, sealed
+from press.directives.arithmetic import Checked, Printed
 from recorder.errors import BookError
+
+MARK = "\N{CHECK MARK}"
 
 
 class claim_mark(nodes.Inline, nodes.Element):  # noqa: N801
-    """The mark of a true claim; `checked` is the comparison with its numbers."""
+    """The mark of a true claim: `checked` has the comparison with its numbers; `place` counts."""
 
 
-def printed(env: BuildEnvironment, name: str) -> str:
-    """The value of the fact `name`, or `chapter:name`, as printed."""
-    script, _, fact = name.rpartition(":")
-    chapter = house.named(env, script)
-    facts = house.header_of(env, chapter).all_facts
-    if fact not in facts:
-        close = house.nearest(fact, list(facts))
-        raise BookError(f"the header of book/{chapter}.md has no fact '{fact}'{close}")
-    experiment, pattern = facts[fact]
-    transcript = house.transcript_of(env, chapter, experiment)
-    try:
-        return transcript.fact(pattern)
-    except BookError as error:
-        raise BookError(f"the fact '{fact}' of book/{chapter}.md: {error}") from error
+class Reader:
+    """Reads the facts that a role names, and notes which long experiments they are of."""
+
+    def __init__(self, env: BuildEnvironment) -> None:
+        self.env = env
+        self.long: list[sealed.Used] = []
+
+    def printed(self, name: str) -> Printed:
+        """The value of the fact `name`, or `chapter:name`, as printed; one a seed of several."""
+        script, _, fact = name.rpartition(":")
+        chapter = house.named(self.env, script)
+        facts = house.header_of(self.env, chapter).all_facts
+        if fact not in facts:
+            close = house.nearest(fact, list(facts))
+            raise BookError(f"the header of book/{chapter}.md has no fact '{fact}'{close}")
+        experiment, pattern = facts[fact]
+        runs = house.runs_of(self.env, chapter, experiment)
+        if experiment and runs[0].long:
+            self.long.append((chapter, experiment))
+        transcripts = [house.transcript_of(self.env, run) for run in runs]
+        try:
+            values = [transcript.fact(pattern) for transcript in transcripts]
+        except BookError as error:
+            raise BookError(f"the fact '{fact}' of book/{chapter}.md: {error}") from error
+        if runs[0].seed is None:
+            return values[0]
+        return {run.seed or 0: value for run, value in zip(runs, values, strict=True)}
 
 
 class Fact(SphinxRole):
     """A fact as printed, or arithmetic on facts in a given format."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        reader = Reader(self.env)
         try:
-            value = arithmetic.shown(self.text, partial(printed, self.env))
+            value = arithmetic.shown(self.text, reader.printed)
         except BookError as error:
             house.warn(error, self.get_location())
             value = "?"
         # "As printed" forbids curly quotes and dashes in place of what the run wrote.
-        return [nodes.inline("", value, classes=["fact"], support_smartquotes=False)], []
+        node = nodes.inline("", value, classes=["fact"], support_smartquotes=False)
+        node["long"] = reader.long
+        return [node], []
 
 
 class Claim(SphinxRole):
     """A comparison of facts, checked now."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        reader = Reader(self.env)
         try:
-            numbers = arithmetic.checked(self.text, partial(printed, self.env))
+            checked = arithmetic.checked(self.text, reader.printed)
         except BookError as error:
             house.warn(error, self.get_location())
             return [], []
-        return [claim_mark(checked=f"{self.text}: {numbers}", numbers=numbers)], []
+        place = self.env.new_serialno("claim") + 1
+        return [claim_mark("", checked=checked, place=place, long=reader.long)], []
+
+
+def mark(checked: Checked) -> str:
+    """One check for a claim of one run, two for one of several seeds."""
+    return 2 * MARK if checked.seeds else MARK
+
+
+def note(checked: Checked) -> list[str]:
+    """A claim's note as lines of HTML: what is claimed, its numbers, of how many seeds."""
+    lines = [f"<code>{escape(checked.claim)}</code>", escape(checked.numbers)]
+    return lines + ([f"{len(checked.seeds)} seeds"] if checked.seeds else [])
 
 
 def visit_claim_html(self: HTML5Translator, node: claim_mark) -> None:
-    self.body.append(self.starttag(node, "span", "", CLASS="claim", title=node["checked"]))
-    self.body.append('<span aria-hidden="true">\N{CHECK MARK}</span>')
-    hidden = self.encode(f"(checked: {node['numbers']})")
-    self.body.append(f'<span class="visually-hidden">{hidden}</span></span>')
+    """A mark that opens its note without a script: by a button, and in an EPUB by a link."""
+    checked, name = node["checked"], f"claim-{node['place']}"
+    if self.builder.name == "epub":
+        link = f'href="#{name}" epub:type="noteref" role="doc-noteref"'
+        opens = f'<a class="internal" id="{name}-mark" {link}>{mark(checked)}</a>'
+    else:
+        title = f'title="{escape(checked.numbers)}"'
+        opens = (
+            f'<button type="button" popovertarget="{name}" {title} aria-label="Checked">'
+            f'{mark(checked)}</button><span class="claim-note" id="{name}" popover="auto">'
+            f"{''.join(f'<span>{line}</span>' for line in note(checked))}</span>"
+        )
+    self.body.append(f'<span class="claim">{opens}</span>')
     raise nodes.SkipNode
 
 
 def visit_claim_latex(self: LaTeXTranslator, node: claim_mark) -> None:
-    self.body.append(r"\claimmark{}")
+    """A mark with its numbers in the margin, or behind it where there is none."""
+    checked = node["checked"]
+    command = r"\nmcheckedhere" if house.box(node) else r"\nmchecked"
+    marks = 2 if checked.seeds else 1
+    self.body.append(rf"\claimmark{{{marks}}}{command}{{{marks}}}{{{self.encode(checked.brief)}}}")
     raise nodes.SkipNode
 
 
@@ -90,7 +137,7 @@ def check_facts(app: Sphinx, document: nodes.document) -> None:
         return
     for fact in header.all_facts:
         try:
-            printed(app.env, f"{chapter}:{fact}")
+            Reader(app.env).printed(f"{chapter}:{fact}")
         except BookError as error:
             house.warn(error, chapter)
 

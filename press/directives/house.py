@@ -7,20 +7,39 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 
+from docutils import nodes
+from docutils.nodes import Element
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from recorder import header, layout, sections
+from recorder import data, header, layout, plan, sections
 from recorder.errors import BookError
 from recorder.header import Header
+from recorder.plan import Run
 from recorder.sections import Section
 from recorder.transcript import Transcript
 
 logger = logging.getLogger(__name__)
 
 HEAD = re.compile(r"(?:---\n.*?^---$)?.*?^# [^\n]*", re.DOTALL | re.MULTILINE)
+EXERCISES = ("exercise", "solution")
 CHAPTER = re.compile(r"\d\d-[a-z0-9-]+/(?!index$)[^/]+")
+
+
+# What no margin note can stand beside: boxes and what floats.
+NO_MARGIN = (
+    *(nodes.citation, nodes.footnote, nodes.figure, nodes.title, nodes.table, nodes.sidebar),
+    nodes.Admonition,
+)
+
+
+def box(node: Element) -> Element | None:
+    """What keeps the margin from a node; an exercise, a box on screens alone, does not."""
+    while (node := node.parent) is not None:
+        if isinstance(node, NO_MARGIN) and not type(node).__name__.startswith(EXERCISES):
+            return node
+    return None
 
 
 def is_chapter(document: str) -> bool:
@@ -118,9 +137,22 @@ def read_header(env: BuildEnvironment, chapter: str) -> Header:
     return header.read(layout.chapter_path(root(env), chapter))
 
 
-def transcript_of(env: BuildEnvironment, chapter: str, experiment: str | None = None) -> Transcript:
-    """A recorded run of a chapter's script, on which the document being read then depends."""
-    path = layout.transcript_path(root(env), chapter, experiment)
-    env.note_dependency(path)
-    env.note_dependency(path.with_suffix(".json"))
-    return Transcript.load(chapter, experiment, root(env))
+def runs_of(env: BuildEnvironment, chapter: str, experiment: str | None = None) -> list[Run]:
+    """The main run of a chapter's script, or those of an experiment, one for each seed."""
+    known = header_of(env, chapter).experiments
+    if experiment and experiment not in known:
+        raise BookError(
+            f"the header of book/{chapter}.md has no experiment '{experiment}'"
+            f"{nearest(experiment, list(known))}"
+        )
+    return plan.runs_of(root(env), chapter, experiment)
+
+
+def transcript_of(env: BuildEnvironment, run: Run) -> Transcript:
+    """A recorded run, on which the document being read then depends."""
+    files = [run.transcript, run.record]
+    if run.long:  # it holds only as long as these are what they were
+        files += [run.script, root(env) / data.FOLDER / data.SUMS]
+    for file in files:
+        env.note_dependency(file)
+    return Transcript.of(run)
