@@ -27,8 +27,8 @@ except ImportError:  # Python 3.10 and 3.11
 
 # === Settings ===
 SEED = 1
-HELD_OUT = 640  # five whole sheets of the file: no hand is on both sides
-OTHER_WRITERS = True  # False: hold out any digits, by whomever
+HELD_OUT = 640  # five whole sheets: no writer's is on both sides
+OTHER_WRITERS = True  # False: hold out any digits, so each hand is known
 HIDDEN = 32  # what 64 gain is near the noise, and they take twice the time
 ROUNDS = 2  # the middle layer runs twice on one matrix: a weight with two uses
 SPREAD = 1.0  # at 0 every weight starts at zero, and none can learn
@@ -75,7 +75,7 @@ def load_digits():
     lines = gzip.decompress(shipped("digits.csv.gz")).split()
     rows = [list(map(int, line.split(b","))) for line in lines]
     digits = [([v / 16 for v in row[:64]] + [1.0], row[64]) for row in rows]
-    if not OTHER_WRITERS:  # who wrote the last digits wrote none of the rest
+    if not OTHER_WRITERS:  # else the last sheets stay together
         random.Random(SEED).shuffle(digits)
     return digits[:-HELD_OUT], digits[-HELD_OUT:]
 
