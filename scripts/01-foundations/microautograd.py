@@ -27,7 +27,7 @@ except ImportError:  # Python 3.10 and 3.11
 
 # === Settings ===
 SEED = 1
-HELD_OUT = 640  # five whole sheets: no writer's is on both sides
+HELD_OUT = 640  # five whole sheets: nothing learned stands on one of them
 OTHER_WRITERS = True  # False: hold out any digits, so each hand is known
 HIDDEN = 32  # what 64 gain is near the noise, and they take twice the time
 ROUNDS = 2  # the middle layer runs twice on one matrix: a weight with two uses
@@ -37,7 +37,7 @@ BATCH = 32  # a steadier direction than one digit, and 36 steps an epoch
 LEARNING_RATE = 0.01  # falls to zero in a straight line over the run
 BETA2 = 0.99  # a memory of 100 steps; with 0.999 it would outlast the run
 PROBE = 8  # digits on which the engines are compared
-PUSHED = 107  # forward mode finds one slope in so many: all take minutes
+PUSHED = 107  # forward mode finds one slope in so many: all take a minute
 KEPT = "last"  # or "first": the part of a gradient that a broken tape keeps
 # The files that the run reads: other bytes would give other numbers.
 HASHES = {"digits.csv.gz":
