@@ -1,8 +1,15 @@
 # The one entry point. `make help` names every target.
 
-PYTHON ?= python3
+# The book's Python: PYTHON=python3.12 decides; else bootstrap.py, run by any, takes the newest here.
+ANY = $(or $(PYTHON),python3)
+BOOTSTRAP = $(if $(shell command -v $(firstword $(ANY)) 2> /dev/null),$(ANY) bootstrap.py,$(error \
+    There is no $(ANY): name a Python that is here, as in `make book PYTHON=python3.13`))
 RUN := .venv/bin/python -m recorder.told
 MACHINE := tests/recorder tests/press tests/proof tests/test_bootstrap.py
+
+# Also for who has no home: matplotlib's list of fonts.
+export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH  # a reader's own: here they hide what belongs here
 
 .DEFAULT_GOAL := help
 .PHONY: help book runs long figures html pdf epub dist check test prove audit bench lock readmes clean setup setup-test
@@ -25,9 +32,9 @@ long: setup  ## record the long experiments that have no record, or a stale one 
 
 figures: runs  ## draw the figures of the transcripts that changed
 	@$(RUN) press.path
-	@$(RUN) press.figures.draw
+	$(if $(filter 1,$(DRAFT)),-)@$(RUN) press.figures.draw  # a draft shows old ones then
 
-html: figures  ## build/html/index.html (needs no TeX)
+html: figures  ## build/html/index.html, without TeX (DRAFT=1: pages whatever their claims, in build/html-draft)
 	@$(RUN) press.build html
 
 pdf: figures  ## build/no-magic.pdf and a PDF a chapter (PAPER=letter; DRAFT=1: a fast look)
@@ -50,14 +57,17 @@ check: setup-test  ## style, types and house rules, in seconds
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/python -m pytest tests/test_house.py
+	@$(RUN) recorder.budget
 
-test: check book  ## everything: check, the book, every test
+test: check book  ## everything: check, the book, a sample of its runs again, tests of what changed (ALL=1: all tests)
 	@$(RUN) press.system.chromium
-	@.venv/bin/python -m pytest -n 2 --dist loadfile $(MACHINE)
-	@.venv/bin/python -m pytest -n 2 --dist loadfile tests $(addprefix --ignore=,$(MACHINE))  # JAX allows no forks after it
+	@rm -f build/tested.json
+	@TESTED=build/tested.json $(RUN) proof again
+	@TESTED=build/tested.json .venv/bin/python -m pytest -n 2 --dist loadfile $(MACHINE)
+	@TESTED=build/tested.json .venv/bin/python -m pytest -n 2 --dist loadfile tests $(addprefix --ignore=,$(MACHINE))  # JAX allows no forks after it
 
-prove: setup-test book  ## the same numbers everywhere, nothing lost: half an hour, the first time longer
-	@.venv/bin/python -m proof
+prove: setup-test book  ## the same numbers everywhere, nothing lost: well over an hour the first time (PARTS="seeds:2 wasm")
+	@.venv/bin/python -m proof $(PARTS)
 
 audit: setup-test  ## are all packages locked, the installed ones those, and free of known faults?
 	@$(RUN) press.audit
@@ -73,14 +83,14 @@ lock:  ## write the lock files from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --group audit -o requirements-audit.lock
 
-readmes: runs  ## write scripts/*/README.md from the chapters' headers and the runs
+readmes: setup  ## write scripts/*/README.md from the chapters' headers
 	@$(RUN) press.readmes
 
 clean:  ## remove everything that was made, except .venv and the cache of runs
 	rm -rf build
 
 setup:
-	@$(PYTHON) bootstrap.py requirements.lock
+	@$(BOOTSTRAP) requirements.lock $(if $(PYTHON),--this)
 
 setup-test:
-	@$(PYTHON) bootstrap.py requirements-test.lock
+	@$(BOOTSTRAP) requirements-test.lock $(if $(PYTHON),--this)

@@ -1,7 +1,8 @@
 """Have Sphinx make one format of the book: `python -m press.build html`, `pdf` or `epub`.
 
 With PAPER=letter in the environment the PDF is on that paper and has a name of its own, since its
-pages differ; with DRAFT=1 it is the result of one pass of LaTeX, and goes beside the good one.
+pages differ. With DRAFT=1 what is made goes beside the good one, and warnings do not fail it; the
+PDF is then the result of one pass of LaTeX.
 
 Sphinx trusts the modification times of what it wrote, so a page that was half written when the
 build was killed, or written by a build that ended in a warning, or by another press, or changed
@@ -23,9 +24,11 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from press import edition
+from press import edition, paper
+from recorder.data import sha256
 from recorder.layout import ROOT
 from recorder.records import Record, read_json, write_whole
+from recorder.settings import switch
 
 BUILD = ROOT / "build"
 HERE = ROOT  # where recorder.told is found
@@ -64,11 +67,11 @@ def sources() -> str:
     files = [path for room in rooms for path in room.rglob("*")]
     said = [digest([*files, *ROOT.glob("*.*"), *BUILD.glob("*.json")])]
     said += [edition.commit(ROOT), edition.epoch(ROOT)]
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+    return sha256("\n".join(said).encode())
 
 
 def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> None:
-    """Run one Sphinx builder, every warning an error; exit with its status if it fails.
+    """Run one Sphinx builder; exit with its status if it fails, or warns of anything but a draft.
 
     `besides` are the names of files in its folder that are made of what it made.
     """
@@ -108,44 +111,62 @@ def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> Non
 
 def _run_sphinx(builder: str, out: Path, trees: Path) -> None:
     processes = "1" if out.exists() else "auto"  # what an edit changes is made sooner by one
-    options = ["-W", "-n", "--keep-going", "-j", processes, "-q"]
+    options = ["-n", "-j", processes, "-q"]
+    options += ["-D", "draft=1"] if switch("DRAFT") else ["-W", "--keep-going"]
     command = [sys.executable, "-m", "recorder.told", "press.sphinx_build", "-b", builder, *options]
     command += ["-d", str(trees), str(ROOT / "book"), str(out)]
     dated = os.environ | {"SOURCE_DATE_EPOCH": edition.epoch(ROOT)}  # no page shows another day
     status = subprocess.run(command, cwd=HERE, env=dated, close_fds=False).returncode
     if status:
-        sys.exit(f"Sphinx made no {builder} (status {status}); mend what stands above.")
+        sys.exit(
+            f"Sphinx made no {builder} (status {status}); mend what stands above, or have a draft "
+            "of it as it is, with DRAFT=1 behind the same make."
+        )
 
 
 def pdf() -> str:
     """Make the PDF; the name of its file."""
-    from press.pdf.typeset import BESIDES, NAME, typeset_book  # needs TeX, which html does not
+    from press.pdf.typeset import BESIDES, typeset_book  # needs TeX, which html does not
 
-    paper, draft = os.environ.get("PAPER", "a4").lower(), os.environ.get("DRAFT") == "1"
-    other = [] if paper == "a4" else [paper]
-    folder = "-".join(["latex", *other])
+    size = paper.chosen()
+    other = "" if size == paper.USUAL else f"-{size}"
+    folder = f"latex{other}{suffix()}"
     sphinx("latex", folder, BESIDES)
-    name = "-".join([NAME, *other, *(["draft"] if draft else [])]) + ".pdf"
-    typeset_book(BUILD / folder, BUILD / name, draft)
+    name = f"{edition.STEM}{other}{suffix()}.pdf"
+    typeset_book(BUILD / folder, BUILD / name, switch("DRAFT"))
     return name
 
 
 def epub() -> str:
     """Make the EPUB; the name of its file."""
-    sphinx("epub")
-    write_whole(BUILD / "no-magic.epub", (BUILD / "epub" / "no-magic.epub").read_bytes())
-    return "no-magic.epub"
+    folder = f"epub{suffix()}"
+    sphinx("epub", folder)
+    name = f"{edition.STEM}{suffix()}.epub"
+    write_whole(BUILD / name, (BUILD / folder / f"{edition.STEM}.epub").read_bytes())
+    return name
+
+
+def html() -> str:
+    """Make the web pages; the name of the first."""
+    folder = f"html{suffix()}"
+    sphinx("html", folder)
+    return f"{folder}/index.html"
+
+
+def suffix() -> str:
+    """What the names of drafts end in."""
+    return "-draft" if switch("DRAFT") else ""
 
 
 def main() -> None:
+    paper.chosen(), switch("DRAFT"), edition.read(ROOT)  # Sphinx would end in a report of a crash
     with locked():
         if sys.argv[1] == "pdf":
             made = pdf()
         elif sys.argv[1] == "epub":
             made = epub()
         else:
-            sphinx("html")
-            made = "html/index.html"
+            made = html()
     print(f"The book is in build/{made}")
 
 

@@ -52,8 +52,7 @@ def opening(citation: Citation) -> str:
     """The plain line as far as the pages."""
     edition = citation.edition
     return (
-        f"{edition.by} ({edition.date.year}). {citation.title}. "
-        f"In {edition.title}, version {edition.version}"
+        f"{edition.by} ({edition.date.year}). {citation.title}. In {edition.title}, {edition.label}"
     )
 
 
@@ -66,7 +65,7 @@ def bibtex(citation: Citation) -> str:
         "booktitle": _tex(edition.title),
         "publisher": _tex(edition.by),
         "year": str(edition.date.year),
-        "note": f"Version {_tex(edition.version)}",
+        "edition": _tex(edition.number),
     }
     if citation.pages:
         fields["pages"] = "--".join(dict.fromkeys(citation.pages))
@@ -81,7 +80,7 @@ def ris(citation: Citation) -> str:
     edition = citation.edition
     fields = [("TY", "CHAP"), ("ID", citation.identity)]
     fields += [("AU", _inverted(author)) for author in edition.authors]
-    fields += [("TI", citation.title), ("T2", edition.title), ("ET", edition.version)]
+    fields += [("TI", citation.title), ("T2", edition.title), ("ET", edition.number)]
     fields += [("PB", edition.by), ("PY", str(edition.date.year))]
     fields += [("DA", f"{edition.date:%Y/%m/%d}"), ("LA", LANGUAGE)]
     if citation.pages:
@@ -118,7 +117,7 @@ def linked_data(citation: Citation) -> dict[str, Any]:
         "datePublished": edition.date.isoformat(),
         "inLanguage": LANGUAGE,
     }
-    book = {"@type": "Book", "name": edition.title, "bookEdition": edition.version, **shared}
+    book = {"@type": "Book", "name": edition.title, "bookEdition": edition.number, **shared}
     if edition.url:
         book["url"] = edition.url
     chapter = {

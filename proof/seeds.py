@@ -4,7 +4,7 @@ A claim that holds for one lucky seed is no claim. The book's own runs have SEED
 that sets SEED itself, or has seeds, keeps its own, and the long ones are as they were recorded.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal, InvalidOperation
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from proof.claims import Facts
 from proof.table import Row, columns
-from proof.trial import Trial, recorded, sealed
+from proof.trial import Trial, furnish, recorded, sealed
 from recorder.errors import BookError
 from recorder.layout import ROOT
 from recorder.plan import Run
@@ -20,16 +20,28 @@ from recorder.plan import Run
 BOOK, OTHERS = 1, (0, 2, 3)
 
 
-def prove(root: Path = ROOT) -> Iterator[Row]:
-    """The rows of each seed; prints the table of spreads."""
+def prove(root: Path = ROOT, only: str = "") -> Iterator[Row]:
+    """The rows of each seed, or of `only` one; prints the table of spreads."""
     book, beside = recorded(root), sealed(root)
+    for seed in [seed for seed in OTHERS if only in ("", str(seed))]:
+        yield from _trial(root, seed, beside).rows([_seeded(run, seed) for run in book])
+    spreads(root)
+
+
+def spreads(root: Path = ROOT) -> None:
+    """Print how far the headline numbers spread over the seeds that were tried."""
+    book = recorded(root)
     facts = {BOOK: Facts(root, book)}
     for seed in OTHERS:
-        trial = Trial(root, "seeds", f"SEED = {seed}", f"seed-{seed}", beside=beside)
-        runs = [_seeded(run, seed) for run in book]
-        yield from trial.rows(runs)
-        facts[seed] = Facts(trial.root, trial.moved(runs))
+        trial = _trial(root, seed)
+        if trial.root.exists():
+            furnish(trial.root)  # transcripts alone may have come here
+            facts[seed] = Facts(trial.root, trial.moved([_seeded(run, seed) for run in book]))
     _print_spreads(dict(sorted(facts.items())))
+
+
+def _trial(root: Path, seed: int, beside: Sequence[Run] = ()) -> Trial:
+    return Trial(root, "seeds", f"SEED = {seed}", f"seed-{seed}", beside=beside)
 
 
 def _seeded(run: Run, seed: int) -> Run:

@@ -1,7 +1,9 @@
 """The table that `make prove` and `make test` end with: what was tried, what did not hold."""
 
+import json
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 HEADINGS = ("part", "what", "tried", "failed", "note")
 
@@ -41,3 +43,14 @@ def columns(lines: Sequence[Sequence[str]], right: Container[int]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def kept(path: Path) -> list[Row]:
+    """The rows in a file, none where there is no file."""
+    return [Row(**row) for row in json.loads(path.read_bytes())] if path.exists() else []
+
+
+def keep(path: Path, rows: Iterable[Row]) -> None:
+    """Write rows to a file, in the place of those that it held."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")

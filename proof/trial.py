@@ -1,6 +1,5 @@
 """The book's runs once more, with something changed, in a folder of their own."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from recorder.plan import Run, all_runs, long_runs
 from recorder.progress import Progress
 from recorder.records import Record
 from recorder.run import Recorder
+from recorder.settings import switch
 from recorder.transcript import Transcript
 
 ROOMS = ("scripts", "book")
@@ -39,6 +39,14 @@ def sealed(book: Path) -> list[Run]:
     for run in runs:
         Transcript.of(run)
     return runs
+
+
+def furnish(root: Path) -> None:
+    """Have the book's scripts and chapters in a root of its own, a folder of build/proof."""
+    root.mkdir(parents=True, exist_ok=True)
+    for room in ROOMS:
+        with suppress(FileExistsError):
+            (root / room).symlink_to(Path("../../..") / room)
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class Trial:
         """Make these runs; a row for them, and one each for the book's numbers and its claims."""
         runs = self.moved(changed)
         print(f"{self.part}: {self.what}", flush=True)
-        self._furnish()
+        furnish(self.root)
         of_book = {run.label: run for run in changed}
         failed = self._make(runs, of_book, limits)
         good = [run for run in runs if run not in failed]
@@ -82,12 +90,6 @@ class Trial:
     def moved(self, changed: Sequence[Run]) -> list[Run]:
         """Changed runs of the book as runs of this trial."""
         return [replace(run, root=self.root, long=False) for run in changed]
-
-    def _furnish(self) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
-        for room in ROOMS:
-            with suppress(FileExistsError):
-                (self.root / room).symlink_to(Path("../../..") / room)
 
     def _make(self, runs: Sequence[Run], of_book: Mapping[str, Run], limits: Limits) -> list[Run]:
         """Bring the transcripts up to date; returns the runs that failed, which have none."""
@@ -115,7 +117,7 @@ class _Cache(Cache):
 
     def __init__(self, folder: str, of_book: Mapping[str, Run]) -> None:
         kept = user_folder().with_name("proof") / folder
-        super().__init__(kept, reading=os.environ.get("FRESH") != "1")
+        super().__init__(kept, reading=not switch("FRESH"))
         self._of_book = of_book
 
     def load(self, run: Run, sums: dict[str, str]) -> tuple[Record, bytes] | None:

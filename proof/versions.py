@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from os import environ
+from os.path import expanduser
 from pathlib import Path
 
 from proof.table import Row
@@ -20,10 +21,10 @@ ASK += "; print(sys.executable)"  # behind pyenv's shims
 PATCH = re.compile(r"\d+\.\d+\.(\d+)")
 
 
-def prove(root: Path = ROOT) -> Iterator[Row]:
-    """The rows of each version, or one that says that it is not here."""
+def prove(root: Path = ROOT, only: str = "") -> Iterator[Row]:
+    """The rows of each version, or of `only` one, or a row that says that it is not here."""
     running = f"{sys.version_info.major}.{sys.version_info.minor}"
-    for version in dict.fromkeys([*VERSIONS, running]):
+    for version in [only] if only else dict.fromkeys([*VERSIONS, running]):
         found = interpreter(version)
         if found is None:
             note = "not here: neither among pyenv's versions nor on the PATH"
@@ -44,7 +45,8 @@ def interpreter(version: str) -> Interpreter | None:
 
 def _of_pyenv(version: str) -> list[Path]:
     """Newest first; 3.13.0t and the like, which are other builds, are none of them."""
-    versions = Path(environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    root = environ.get("PYENV_ROOT") or expanduser("~/.pyenv")  # noqa: PTH111  # also without a home
+    versions = Path(root) / "versions"
     found = {
         int(patch[1]): folder / "bin" / f"python{version}"
         for folder in versions.glob(f"{version}.*")

@@ -1,7 +1,6 @@
 """`python -m recorder`: make the transcripts that are missing or stale."""
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from recorder.errors import BookError
 from recorder.layout import ROOT
 from recorder.progress import Progress
 from recorder.run import Recorder
+from recorder.settings import switch
 
 
 def main(arguments: Sequence[str], root: Path = ROOT) -> int:
@@ -46,9 +46,10 @@ def main(arguments: Sequence[str], root: Path = ROOT) -> int:
         help="first take in the runs of an edition, from its archive no-magic-*-runs.zip",
     )
     given = parser.parse_args(arguments)
-    cache = Cache(user_folder(), reading=os.environ.get("FRESH") != "1")
-    recorder = Recorder(root, cache, Progress(Console()), LONG if given.long else LIMITS)
     try:
+        cache = Cache(user_folder(), reading=not switch("FRESH"))
+        limits = LONG if given.long else LIMITS
+        recorder = Recorder(root, cache, Progress(Console()), limits, draft=switch("DRAFT"))
         if given.archive:
             recorder.take_in(given.archive)
         if given.long:

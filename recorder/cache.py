@@ -73,6 +73,8 @@ def _modified(path: Path) -> float:
 
 
 def user_folder() -> Path:
-    """The book's folder in the user's cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "no-magic" / "runs"
+    """The book's folder in the user's cache folder; who has no home has none."""
+    with suppress(RuntimeError):
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(base) / "no-magic" / "runs"
+    return Path(os.devnull) / "runs"

@@ -28,6 +28,7 @@ class Recorder:
     progress: Progress
     limits: Limits = LIMITS
     processes: int = os.cpu_count() or 1
+    draft: bool = False  # experiments that would have to run are left as they are
 
     def bring_up_to_date(self, names: Sequence[str]) -> list[Failure]:
         """Make every stale transcript of the scripts in `names`, of all scripts when empty.
@@ -42,9 +43,9 @@ class Recorder:
             _remove_orphans(self.root, book)
             long.refuse_orphans(self.root)
             if stale := long.stale(self.root, sums):
-                names = ", ".join(dict.fromkeys(run.name for run in stale))
+                whose = ", ".join(dict.fromkeys(run.name for run in stale))
                 how = long.remedy(stale[0])
-                self.progress.say(f"Long runs: {len(stale)} missing or stale, of {names}; {how}.")
+                self.progress.say(f"Long runs: {len(stale)} missing or stale, of {whose}; {how}.")
             return self.make(wanted, sums)
 
     def record_long(self, names: Sequence[str]) -> list[Failure]:
@@ -56,16 +57,19 @@ class Recorder:
             wanted = chosen(long_runs(self.root), names, self.root)
             sums = data.verified(self.root)
             long.refuse_orphans(self.root)
+            long.sweep(self.root)
             return self.make(wanted, sums)
 
     def make(self, wanted: Sequence[Run], sums: dict[str, str]) -> list[Failure]:
         """Make the stale ones of these transcripts; returns the runs that failed."""
         stale = [run for run in wanted if not records.is_fresh(run, sums)]
-        todo = [run for run in stale if not self._take(run, sums)]
+        missing = [run for run in stale if not self._take(run, sums)]
+        todo = [run for run in missing if not (self.draft and run.experiment)]
         guarded = f", guarded by {wall.strongest()}" if todo else ""
+        left = len(missing) - len(todo)
         self.progress.say(
-            f"Runs: {len(wanted) - len(stale)} fresh, {len(stale) - len(todo)} from the cache, "
-            f"{len(todo)} to do{guarded}."
+            f"Runs: {len(wanted) - len(stale)} fresh, {len(stale) - len(missing)} from the cache, "
+            f"{len(todo)} to do{guarded}{f', {left} left out of the draft' if left else ''}."
         )
         return self._run_all(todo, sums)
 

@@ -68,7 +68,12 @@ class Workshop:
         return file
 
     def record(
-        self, *names: str, limits: Limits = LIMITS, fresh: bool = False, processes: int = 2
+        self,
+        *names: str,
+        limits: Limits = LIMITS,
+        fresh: bool = False,
+        processes: int = 2,
+        draft: bool = False,
     ) -> list[Failure]:
         """Run the recorder here in the test's own process; `said` has what it printed."""
         output = io.StringIO()
@@ -78,6 +83,7 @@ class Workshop:
             Progress(Console(file=output)),
             limits,
             processes,
+            draft,
         )
         failures = recorder.bring_up_to_date([f"{TIER}/{name}" for name in names])
         self.said = output.getvalue()

@@ -18,10 +18,11 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from press import edition
-from press.directives import house
+from press.directives import house, sealed
 from press.directives.path import Overview, table
 from press.path import Stop
 from recorder.errors import BookError
+from recorder.records import Record
 from recorder.wall import HOOK
 
 TOOLS = ("Sphinx", "myst-parser", "sphinxcontrib-bibtex", "sphinx-book-theme", "matplotlib")
@@ -42,9 +43,8 @@ class Copy(Domain):
 
 
 def identity(env: BuildEnvironment) -> tuple[str, str, str]:
-    """Version, day and commit."""
-    this = edition.read(house.root(env))
-    return this.version, f"{this.date:%-d %B %Y}", edition.commit(house.root(env))
+    """The sentence that says what this copy is, cut at its commit."""
+    return edition.imprint(house.root(env))
 
 
 def renewed(app: Sphinx, env: BuildEnvironment, *_: Any) -> set[str]:
@@ -61,12 +61,12 @@ def renewed(app: Sphinx, env: BuildEnvironment, *_: Any) -> set[str]:
 
 def title_page(env: BuildEnvironment) -> list[str]:
     """What an edition says of itself, in Markdown: one paragraph each."""
-    version, day, commit = identity(env)
+    before, commit, after = identity(env)
     this = edition.read(house.root(env))
-    made = f", made from commit `{commit}`" if commit else ""
-    cite = f"{this.by} ({this.date.year}). *{this.title}*. Version {version}."
+    label = this.label[0].upper() + this.label[1:]
+    cite = f"{this.by} ({this.date.year}). *{this.title}*. {label}."
     return [
-        f"Edition {version} of {day}{made}.",
+        f"{before}`{commit}`{after}" if commit else f"{before}{after}",
         f"To cite the book: {cite} Each chapter has a line of its own.",
         "Code and text are free under the MIT licence; data and fonts are under their own, which "
         "come with the sources.",
@@ -89,7 +89,8 @@ class Colophon(Overview):
     """A table of the machine, the tools and the time."""
 
     def markdown(self, stops: list[Stop]) -> str:
-        records = [record for stop in stops for record in self.records(stop)]
+        records = [record for stop in stops for record in self.records(stop, long=False)]
+        once = [record for stop in stops for record in self.records(stop, long=True)]
         days = sorted({record["date"][:10] for record in records})
         seconds = sum(record["user_seconds"] for record in records)
         tools = ", ".join(f"{name} {metadata.version(name)}" for name in TOOLS)
@@ -103,15 +104,21 @@ class Colophon(Overview):
             ("in", f"{seconds:,.0f} seconds of one core, {seconds / 60:.0f} minutes"),
             ("with at most", f"{max(r['peak_memory'] for r in records) / 1e6:,.0f} MB of memory"),
             ("by running", f"{len(stops)} programs, and {others} experiments with them"),
+            *([("with numbers of", self.recorded_once(once))] if once else []),
             ("and made with", tools),
         ]
         return table(("this copy was", "as recorded"), ("---", "---"), rows)
 
-    def records(self, stop: Stop) -> list[dict[str, Any]]:
-        """The records of a chapter's runs."""
+    def recorded_once(self, records: list[Record]) -> str:
+        """What is told of the long runs."""
+        by = each(f"{record['implementation']} {record['python']}" for record in records)
+        return f"{len(records)} long runs, recorded once: {sealed.told(records)}, by {by}"
+
+    def records(self, stop: Stop, long: bool) -> list[Record]:
+        """The records of a chapter's runs, of the long ones or of the others."""
         experiments = [None, *stop.header.experiments]
         runs = [run for one in experiments for run in house.runs_of(self.env, stop.document, one)]
-        return [house.transcript_of(self.env, run).record for run in runs if not run.long]
+        return [house.transcript_of(self.env, run).record for run in runs if run.long == long]
 
 
 def each(values: Iterable[str]) -> str:

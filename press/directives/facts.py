@@ -18,7 +18,7 @@ from sphinx.util.typing import ExtensionMetadata
 from sphinx.writers.html5 import HTML5Translator
 from sphinx.writers.latex import LaTeXTranslator
 
-from press.directives import arithmetic, house, sealed
+from press.directives import arithmetic, draft, house, sealed
 from press.directives.arithmetic import Checked, Printed
 from recorder.errors import BookError
 
@@ -83,7 +83,7 @@ class Claim(SphinxRole):
             checked = arithmetic.checked(self.text, reader.printed)
         except BookError as error:
             house.warn(error, self.get_location())
-            return [], []
+            return draft.mark(self.env, error), []
         place = self.env.new_serialno("claim") + 1
         return [claim_mark("", checked=checked, place=place, long=reader.long)], []
 
@@ -143,6 +143,7 @@ def check_facts(app: Sphinx, document: nodes.document) -> None:
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
+    app.setup_extension("press.directives.draft")
     app.add_role("fact", Fact())
     app.add_role("claim", Claim())
     app.add_node(claim_mark, html=(visit_claim_html, None), latex=(visit_claim_latex, None))

@@ -5,7 +5,6 @@ are front matter, parts, chapters and back matter, and what a margin note, an ex
 and a column of numbers become.
 """
 
-import os
 import re
 from pathlib import Path
 from typing import Any, ClassVar
@@ -33,13 +32,13 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.texescape import escape
 from sphinx.writers.latex import LaTeXTranslator
 
-from press import edition
+from press import edition, paper
 from press.directives import house
 from recorder.layout import ROOT
 
 HERE = Path(__file__).resolve().parent
 FONTS = HERE.parent / "fonts"
-PAPERS = {"a4": "a4paper", "letter": "letterpaper"}
+THIS = edition.read(ROOT)
 
 # What leaves no trace between paragraphs: margin notes, anchors, index entries, tables of contents,
 # and figures, which float.
@@ -59,14 +58,15 @@ def tex(text: str) -> str:
 
 def title_page() -> str:
     """The back of the title page: what this edition is, in LaTeX, one paragraph each."""
-    this, commit = edition.read(ROOT), edition.commit(ROOT)
-    made = rf", made from commit \texttt{{{tex(commit)}}}" if commit else ""
+    this, (before, commit, after) = THIS, edition.imprint(ROOT)
+    made = rf"\texttt{{{tex(commit)}}}" if commit else ""
+    label = tex(this.label[0].upper() + this.label[1:])
     paragraphs = [
-        f"Edition {tex(this.version)} of {this.date:%-d %B %Y}{made}.",
+        f"{tex(before)}{made}{tex(after)}",
         "Code and text are free under the MIT licence; data and fonts are under their own, which "
         "come with the sources.",
         rf"To cite the book: {tex(this.by)} ({this.date.year}). \emph{{{tex(this.title)}}}. "
-        f"Version {tex(this.version)}. The foot of each chapter's first page says how to cite it.",
+        f"{label}. The foot of each chapter's first page says how to cite it.",
         PROMISE,
     ]
     return "\n\n".join(paragraphs)
@@ -97,20 +97,10 @@ class PrintStyle(Style):  # type: ignore[misc]
     }
 
 
-def paper() -> str:
-    """The class option for the environment's PAPER (a4 or letter)."""
-    name = os.environ.get("PAPER", "a4").lower()
-    if name not in PAPERS:
-        raise SystemExit(f"PAPER={name}: unknown; the book is made for a4 and letter")
-    return PAPERS[name]
-
-
 SETTINGS: dict[str, Any] = {
     "pygments_style": "press.pdf.latex.PrintStyle",
     "numfig_format": {"figure": "Figure %s"},
-    "latex_documents": [
-        ("index", "no-magic.tex", "No Magic", "The No Magic authors", "manual", True)
-    ],
+    "latex_documents": [("index", f"{edition.STEM}.tex", THIS.name, THIS.by, "manual", True)],
     "latex_engine": "lualatex",
     "latex_toplevel_sectioning": "part",
     "latex_docclass": {"manual": "book"},
@@ -123,7 +113,7 @@ SETTINGS: dict[str, Any] = {
         *sorted(map(str, FONTS.glob("*.otf"))),
     ],
     "latex_elements": {
-        "papersize": paper(),
+        "papersize": paper.PAPERS[paper.chosen()],
         "pointsize": "11pt",
         "extraclassoptions": "openany,twoside",
         "polyglossia": "",

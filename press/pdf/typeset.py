@@ -17,11 +17,13 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pikepdf
 
 from press import edition
+from press.edition import STEM
 from press.pdf import chapters
 from press.pdf.chapters import Span
 from press.system import texlive
@@ -30,7 +32,6 @@ from recorder.layout import ROOT, script_path
 from recorder.records import read_json, write_whole
 
 BUILD = ROOT / "build"
-NAME = "no-magic"
 LANGUAGE = "en"
 CREATOR = "Sphinx and LuaLaTeX"
 ALLOWED = 1.0  # points by which a box may be too full: no eye sees it
@@ -38,7 +39,8 @@ MADE = ("aux", "toc", "out", "idx", "ind", "ilg", "log", "fls", "fdb_latexmk", "
 MARKER = (
     ".made"  # beside them: their hashes, from the good end of a run to the next one's beginning
 )
-BESIDES = (MARKER, "latexmk.log", *(f"{NAME}.{suffix}" for suffix in MADE))
+LATEXMK = "latexmk.log"
+BESIDES = (MARKER, LATEXMK, *(f"{STEM}.{suffix}" for suffix in MADE))
 
 OVERFULL = re.compile(r"Overfull \\([hv])box \(([\d.]+)pt too (?:wide|high)\)")
 LINE = re.compile(r"(?:at lines?|on input line) (\d+)")
@@ -50,6 +52,7 @@ TARGETS = re.compile(r"duplicate destination with the name '(.+?)'")
 SHAPE = re.compile(r"Font shape [`'](.+?)' undefined")
 UNSETTLED = re.compile(r"Label\(s\) may have changed|Rerun to get")
 STOP = re.compile(r"(?:! (.+)|(?:\./)?\S+\.(?:tex|sty|toc|aux|ind):(\d+): (.+))")
+OF_LUA = re.compile(r"\.lua:\d+: (.+?)[\"\s.]*$", re.MULTILINE)
 PAGE = re.compile(r"\[(\d+)(?=[\]\[{<\s(]|$)")
 
 
@@ -125,20 +128,38 @@ def complaints(log: str, tex: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def failure(log: str, tex: str) -> str:
-    """Why LaTeX stopped, in its own words, and where."""
+def failure(log: str, tex: str, said: str = "") -> str:
+    """Why LaTeX stopped, in its own words, and where; `said` is what it told latexmk."""
     source = Source(tex)
-    lines = log.split("\n")
-    for index, line in enumerate(lines):
-        if match := STOP.match(line):
-            context = "\n".join(lines[index : index + 6]).rstrip()
-            spot = re.search(r"^l\.(\d+)", "\n".join(lines[index : index + 30]), re.MULTILINE)
-            number = int(match[2] or (spot[1] if spot else 0))
-            return f"{source.place(number)}: LaTeX stopped\n{context}"
+    for lines in (log.split("\n"), said.split("\n")):
+        for index, line in enumerate(lines):
+            match = STOP.match(line)
+            if match and "==> Fatal error" not in line:  # which another error led to
+                context = "\n".join(lines[index : index + 6]).rstrip()
+                spot = re.search(r"^l\.(\d+)", "\n".join(lines[index : index + 30]), re.MULTILINE)
+                number = int(match[2] or (spot[1] if spot else 0))
+                return f"{source.place(number)}: LaTeX stopped\n{context}"
+    if reason := OF_LUA.search(f"{said}\n{log}"):
+        return f"LaTeX stopped: {reason[1]}"
+    if last := list(filter(str.strip, said.split("\n")))[-6:]:
+        return "\n".join(["LaTeX stopped; it said last", *last])
     return (
         "LaTeX stopped without saying why; its log is build/latex/no-magic.log, or that of the "
         "paper's own folder, and latexmk.log beside it has what latexmk said"
     )
+
+
+def caches() -> dict[str, str]:
+    """Where luaotfload keeps the fonts that it has read: the user's folder, or else build/tex."""
+    asked = ["kpsewhich", "-var-value=TEXMFVAR"]
+    folder = Path(subprocess.run(asked, capture_output=True, text=True).stdout.strip() or "/")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return {}
+    except OSError:  # no home, or none to write into
+        (BUILD / "tex").mkdir(exist_ok=True)
+        return {"TEXMFVAR": str(BUILD / "tex")}
 
 
 def typeset(folder: Path, time: str, draft: bool = False) -> bool:
@@ -153,11 +174,12 @@ def typeset(folder: Path, time: str, draft: bool = False) -> bool:
         command = ["latexmk", "-norc", "-lualatex", "-silent", "-latexoption=--no-shell-escape"]
         command += ["-e", "$makeindex = 'makeindex -q -s python.ist %O -o %D %S'"]
         command += ["-e", "$max_repeat = 9"]  # Letter took five once, which is latexmk's limit
-    command += ["-interaction=nonstopmode", "-halt-on-error", "-file-line-error", f"{NAME}.tex"]
+    command += ["-interaction=nonstopmode", "-halt-on-error", "-file-line-error", f"{STEM}.tex"]
     settings = {"SOURCE_DATE_EPOCH": time, "FORCE_SOURCE_DATE": "1", "TZ": "UTC"}
     settings |= {"max_print_line": "10000", "error_line": "254", "half_error_line": "238"}
     settings |= {"shell_escape": "f", "openin_any": "p", "openout_any": "p"}  # no other folder
-    with (folder / "latexmk.log").open("wb") as log:
+    settings |= caches()
+    with (folder / LATEXMK).open("wb") as log:
         silent: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
         silent |= {"close_fds": False}  # it holds the lock of build.py too
         run = subprocess.run(command, cwd=folder, env=os.environ | settings, **silent)
@@ -169,7 +191,7 @@ def typeset(folder: Path, time: str, draft: bool = False) -> bool:
 
 def left(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file there that LaTeX made, by name."""
-    files = [folder / f"{NAME}.{suffix}" for suffix in MADE]
+    files = [folder / f"{STEM}.{suffix}" for suffix in MADE]
     return {path.name: sha256(path.read_bytes()) for path in files if path.is_file()}
 
 
@@ -191,7 +213,7 @@ def cut_chapters(whole: Path, spans: dict[str, Span], time: str) -> None:
         target.parent.mkdir(exist_ok=True)
         script = script_path(ROOT, name)
         pages = "\N{EN DASH}".join(spans[name].labels)
-        subject = f"{this.title}, version {this.version}, pages {pages}"
+        subject = f"{this.title}, {this.label}, pages {pages}"
         with pikepdf.open(whole) as pdf:
             title = chapters.cut(pdf, spans[name])
             chapters.attach(pdf, {script.name: script})
@@ -231,11 +253,12 @@ def save(
 def checked(folder: Path, time: str, draft: bool) -> None:
     """Typeset the book, and stop at what makes a bad page; a draft may have bad ones."""
     done = typeset(folder, time, draft)
-    file = folder / f"{NAME}.log"
+    file = folder / f"{STEM}.log"
     log = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    tex = (folder / f"{NAME}.tex").read_text(encoding="utf-8")
+    tex = (folder / f"{STEM}.tex").read_text(encoding="utf-8")
     if not done:
-        sys.exit(failure(log, tex))
+        said = (folder / LATEXMK).read_text(encoding="utf-8", errors="replace")
+        sys.exit(failure(log, tex, said))
     if not draft and (found := complaints(log, tex)):
         print(*found, sep="\n", file=sys.stderr)
         sys.exit(f"The PDF is not made: {len(found)} thing(s) above to mend.")
@@ -252,12 +275,12 @@ def typeset_book(folder: Path, target: Path, draft: bool) -> None:
     time = edition.epoch(ROOT)
     checked(folder, time, draft)
     if draft:
-        (folder / f"{NAME}.pdf").replace(target)
+        (folder / f"{STEM}.pdf").replace(target)
         return
-    finish(folder / f"{NAME}.pdf", target, time)
-    if target.stem == NAME:
+    finish(folder / f"{STEM}.pdf", target, time)
+    if target.stem == STEM:
         with pikepdf.open(target) as pdf:
-            spans = chapters.spans(pdf, (folder / f"{NAME}.aux").read_text(encoding="utf-8"))
+            spans = chapters.spans(pdf, (folder / f"{STEM}.aux").read_text(encoding="utf-8"))
         cut_chapters(target, spans, time)
         pages = {name: span.labels for name, span in spans.items()}
         write_whole(BUILD / "pages.json", json.dumps(pages, indent=1).encode() + b"\n")

@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 TOOLS = ("Makefile", "bootstrap.py", "requirements.lock", "requirements-test.lock", "CITATION.cff")
 WEB = ("html", "epub")
 PDF = ("pdf",)
-STATES = ("nothing", "older", "fresh")  # what is built already when a trial begins
 ROOMS = ("build", "cache", "tmp")  # all that a build writes into
 OF_THE_MOMENT = ("date", "user_seconds", "peak_memory", "record_sha256")  # keys of a record
 PATIENCE = 600  # seconds after which a build hangs
@@ -48,6 +47,8 @@ class Checkout:
         root.mkdir(parents=True)
         for name in TOOLS:
             shutil.copy(ROOT / name, root)
+        with (root / "CITATION.cff").open("a") as file:  # else it would bear the file's own date
+            file.write("date-released: 2026-11-22\n")
         (root / ".venv").symlink_to((ROOT / ".venv").resolve())
         for room in ("recorder", "press"):
             ignored = shutil.ignore_patterns("__pycache__")

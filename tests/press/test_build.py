@@ -2,8 +2,10 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from press import build
 from press.pdf import typeset
+from recorder.errors import BookError
 
 CITATION = """
 title: Small
@@ -179,9 +182,9 @@ def test_a_build_that_fails_leaves_the_last_good_one_as_it_was(book: Path) -> No
     ("paper", "draft", "folder", "made"),
     [
         ("", "", "latex", "no-magic.pdf"),
-        ("A4", "1", "latex", "no-magic-draft.pdf"),
+        ("A4", "1", "latex-draft", "no-magic-draft.pdf"),
         ("letter", "", "latex-letter", "no-magic-letter.pdf"),
-        ("letter", "1", "latex-letter", "no-magic-letter-draft.pdf"),
+        ("letter", "1", "latex-letter-draft", "no-magic-letter-draft.pdf"),
     ],
 )
 def test_other_papers_and_drafts_stand_beside_the_book(
@@ -206,3 +209,52 @@ def test_one_build_at_a_time(book: Path) -> None:
         pytest.raises(BlockingIOError),
     ):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_build_locks_as_nfs_wants_it(book: Path, nfs: list[int]) -> None:
+    with build.locked():
+        assert len(nfs) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PAPER", "a5", "PAPER=a5 is no paper of the book's: name a4 or letter."),
+        ("DRAFT", "yes", "DRAFT=yes says nothing: DRAFT=1 shows quickly what a change does."),
+        ("SOURCE_DATE_EPOCH", "soon", "SOURCE_DATE_EPOCH=soon is no time"),
+    ],
+)
+@pytest.mark.parametrize("form", ["html", "pdf", "epub"])
+def test_a_setting_that_is_none_is_told_before_sphinx(
+    book: Path, form: str, name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    citation = book / "CITATION.cff"
+    citation.write_text(citation.read_text().replace("date-released: 2026-11-22\n", ""))
+    monkeypatch.setattr(build, "sphinx", lambda *_: pytest.fail("Sphinx is asked"))
+    monkeypatch.setattr(sys, "argv", ["build", form])
+    monkeypatch.setenv(name, value)
+    with pytest.raises(BookError, match=re.escape(told)):
+        build.main()
+
+
+def test_a_bad_edition_is_told_before_sphinx(book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    citation = book / "CITATION.cff"
+    citation.write_text(citation.read_text().replace("2026-11-22", "soon"))
+    monkeypatch.setattr(build, "sphinx", lambda *_: pytest.fail("Sphinx is asked"))
+    monkeypatch.setattr(sys, "argv", ["build", "html"])
+    with pytest.raises(BookError, match="date-released must be a day"):
+        build.main()
+
+
+def test_a_draft_is_made_in_spite_of_warnings_beside_the_good_book(
+    book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build.html()
+    good = (book / "build" / "html" / "index.html").read_text()
+    (book / "book" / "index.rst").write_text("Small\n=====\n\nAnother page, `of`:nothing:.\n")
+    with pytest.raises(SystemExit, match="or have a draft of it as it is, with DRAFT=1"):
+        build.html()
+    monkeypatch.setenv("DRAFT", "1")
+    assert build.html() == "html-draft/index.html"
+    assert "Another page" in (book / "build" / "html-draft" / "index.html").read_text()
+    assert (book / "build" / "html" / "index.html").read_text() == good

@@ -1,7 +1,10 @@
 """What a reader who cites a chapter takes away: BibTeX, RIS, the tags, and when they change."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -30,9 +33,6 @@ version: 1.2.0
 date-released: 2026-03-04
 """
 
-pytestmark = pytest.mark.filterwarnings("ignore::sphinx.deprecation.RemovedInSphinx11Warning")
-
-
 # --- The edition
 
 
@@ -48,6 +48,89 @@ def test_time_without_git_is_the_editions(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert edition.epoch(tmp_path) == "1772582400"
+
+
+def git(folder: Path, *command: str) -> None:
+    who = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", "-C", str(folder), *who, *command], check=True, capture_output=True)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A commit of the first of February 2026, in a folder of another history."""
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_COMMITTER_DATE", "1769904000 +0000")
+    root = tmp_path / "book"
+    root.mkdir()
+    (root / "CITATION.cff").write_text(CFF)
+    for folder in (tmp_path, root):
+        git(folder, "init", "-q")
+    git(root, "add", "CITATION.cff")
+    git(root, "commit", "-q", "-m", "Begin")
+    return root
+
+
+def test_what_is_not_released_is_a_draft_of_its_commit(checkout: Path) -> None:
+    commit = edition.commit(checkout)
+    assert re.fullmatch("[0-9a-f]{10}", commit)
+    made = ("Edition 1.2.0 of 4 March 2026, made from commit ", commit, ".")
+    assert edition.imprint(checkout) == made
+    (checkout / "CITATION.cff").write_text(CFF.replace("date-released: 2026-03-04\n", ""))
+    assert edition.imprint(checkout) == (
+        "Draft of commit ",
+        f"{commit}, changed",
+        ", 1 February 2026.",
+    )
+    this = edition.read(checkout)
+    assert (this.label, this.tag) == ("draft of 1 February 2026", "draft")
+    assert "In Small: A Book, draft of 1 February 2026" in citing.opening(
+        Citation("alpha", "Alpha", this)
+    )
+    shutil.rmtree(checkout / ".git")
+    os.utime(checkout / "CITATION.cff", (1769904000, 1769904000))
+    assert edition.imprint(checkout) == ("Draft of 1 February 2026", "", ".")  # nor the other's
+
+
+def test_somebody_elses_checkout_is_told(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    for ask in (edition.commit, edition.epoch):
+        with pytest.raises(BookError, match="belongs to somebody else: .*safe.directory") as told:
+            ask(checkout)
+        assert f"'{checkout}'" in str(told.value) and "\n" not in str(told.value)
+
+
+def test_a_history_that_cannot_be_read_is_told(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkout / ".git" / "HEAD").write_text("nonsense")
+    with pytest.raises(BookError, match="git cannot read the history of .*book: fatal: "):
+        edition.commit(checkout)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(BookError, match="no git to read it: install git"):
+        edition.commit(checkout)
+
+
+def test_a_history_without_a_commit_is_none(checkout: Path) -> None:
+    shutil.rmtree(checkout / ".git")
+    git(checkout, "init", "-q")
+    assert edition.commit(checkout) == ""
+    assert edition.epoch(checkout) == "1772582400"
+
+
+def test_another_repositorys_hook_does_not_mislead(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = edition.commit(checkout)
+    monkeypatch.setenv("GIT_DIR", str(checkout.parent / ".git"))
+    assert edition.commit(checkout) == commit
+
+
+def test_a_time_that_is_none_is_told(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "soon")
+    with pytest.raises(BookError, match="SOURCE_DATE_EPOCH=soon is no time"):
+        edition.epoch(checkout)
 
 
 def test_the_books_own_file_names_the_edition() -> None:

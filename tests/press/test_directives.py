@@ -1,18 +1,16 @@
 """What a chapter may write, what the pages then show, and what is refused with which words."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.small_book import ALPHA, ALPHA_RUN, SmallBook
+from tests.small_book import ALPHA, ALPHA_RUN, CONF, SmallBook
 
 A, B = "book/01-first/alpha.md", "book/02-second/beta.md"
 LISTING = "```{{listing}} {}\n```\n"
-
-# sphinx-exercise uses what Sphinx 11 will not have.
-pytestmark = pytest.mark.filterwarnings("ignore::sphinx.deprecation.RemovedInSphinx11Warning")
 
 
 @pytest.fixture
@@ -488,3 +486,23 @@ def test_pages_can_break_a_long_table(book: SmallBook) -> None:
     book.write("book/conf.py", f'{conf}extensions.append("press.pdf.latex")\n')
     assert book.build("latex") == []
     assert "\\begin{longtable}{r\\X{48}{55}}" in book.tex()
+
+
+# --- Drafts
+
+
+def test_a_draft_marks_what_does_not_hold_and_says_what_was_not_run(book: SmallBook) -> None:
+    book.write("book/conf.py", f"{CONF}draft = True\n")
+    book.change(A, "{claim}`loss < names`", "{claim}`loss > names`")
+    assert any("the claim loss > names is false" in line for line in book.build())
+    page = book.page("01-first/alpha")
+    assert '<strong class="amiss">[the claim loss &gt; names is false: 0.500 &gt; 0.90]' in page
+    [said] = re.findall("This page is a draft.*", page)
+    assert "Not run again, so its numbers may be old: the script itself" in said
+    assert "What no longer holds is marked, 1 times." in said
+    assert page.index("<h1>") < page.index("This page is a draft") < page.index("<h2>")
+    assert "This page is a draft" not in book.page("front/preface")
+
+
+def test_a_page_of_the_book_is_no_draft(built: SmallBook) -> None:
+    assert "This page is a draft" not in built.page("01-first/alpha")

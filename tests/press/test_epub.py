@@ -98,7 +98,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> SmallBook:
 @pytest.fixture(scope="module")
 def made(small: SmallBook) -> Path:
     """Its EPUB."""
-    return small.root / "build" / "epub" / package.NAME
+    return small.root / "build" / "epub" / "no-magic.epub"
 
 
 def page(book: Path, name: str) -> BeautifulSoup:
@@ -117,7 +117,7 @@ def test_same_sources_give_the_same_bytes(
     shutil.rmtree(again.root)
     shutil.copytree(small.root, again.root, ignore=shutil.ignore_patterns("epub"))
     assert again.build("epub", parallel=2) == []
-    assert (again.root / "build/epub" / package.NAME).read_bytes() == before
+    assert (again.root / "build/epub" / "no-magic.epub").read_bytes() == before
     assert small.build("epub") == [] and small.read == []
     assert made.read_bytes() == before
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
@@ -134,11 +134,11 @@ def test_a_page_that_is_gone_is_gone_from_the_book(tmp_path: Path) -> None:
     made.write("book/front/more.md", "# More\n\nMore.\n")
     made.change("book/index.md", "front/preface", "front/preface\nfront/more")
     assert made.build("epub") == []
-    assert "front/more.xhtml" in read(tmp_path / "build/epub" / package.NAME)
+    assert "front/more.xhtml" in read(tmp_path / "build/epub" / "no-magic.epub")
     (tmp_path / "book/front/more.md").unlink()
     made.change("book/index.md", "\nfront/more", "")
     assert made.build("epub") == []
-    assert "front/more.xhtml" not in read(tmp_path / "build/epub" / package.NAME)
+    assert "front/more.xhtml" not in read(tmp_path / "build/epub" / "no-magic.epub")
 
 
 def test_no_line_of_code_is_lost(made: Path) -> None:
@@ -173,6 +173,17 @@ def test_exercises_and_solutions_lead_to_each_other(made: Path) -> None:
     assert path == "../back/solutions.xhtml"
     back = page(made, "back/solutions").find(id=place).find_next("a")["href"]
     assert back == "../01-first/alpha.xhtml#ex-alpha"
+
+
+def test_the_mark_of_a_claim_leads_to_its_note_and_back(made: Path) -> None:
+    alpha = page(made, "01-first/alpha")
+    first, second = alpha.select(".claim a")
+    assert (first["epub:type"], first["href"], first.get_text()) == ("noteref", "#claim-1", "✓")
+    note = alpha.find(id="claim-1")
+    assert note["epub:type"] == "footnote" and alpha.find(id="claim-2")
+    assert note.get_text(strip=True) == "✓loss < names; 0.500 < 0.90"
+    assert note.a["href"] == f"#{first['id']}" and second["id"] != first["id"]
+    assert not alpha.find("button")
 
 
 def test_only_the_light_figure_is_shown(made: Path) -> None:

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import pikepdf
 import pytest
 
 from press.figures import draw, style
+from recorder import records
+from recorder.plan import long_runs
 from tests.workshop import wait_until
 
 MODULE = r"""
@@ -213,6 +216,25 @@ def test_an_experiment_is_an_input_too(book: Book, run: Run) -> None:
     assert run()[1] == "drawn: 01-first/tiny-learning-curve\n"
 
 
+def test_a_long_run_is_drawn_as_long_as_its_record_holds(book: Book, run: Run) -> None:
+    book.write(MODULE.replace("run.rows", "run.experiment('longer').rows"))
+    book.declare("longer: {set: {STEPS: 9}, long: true}")
+    script = book.root / "scripts/01-first/tiny.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("STEPS = 2\n")
+    [long] = long_runs(book.root)
+    printed = b"step 1 | loss 3\nstep 2 | loss 2\n"
+    record = {**records.begun(long), "data": {}, "transcript_sha256": records.sha256(printed)}
+    records.keep(long, {**record, "record_sha256": records.seal(record)}, printed)
+    assert run()[:2] == (0, "drawn: 01-first/tiny-learning-curve\ndrawn: 01-first/tiny-idea\n")
+    assert run()[1] == "figures: up to date\n"
+    script.write_text("STEPS = 2  # enough\n")
+    assert run()[0] == 0
+    script.write_text("STEPS = 3\n")
+    status, _, err = run()
+    assert status == 1 and "run `make long NAME=01-first/tiny`" in err
+
+
 def test_every_seed_of_an_experiment_is_an_input(book: Book, run: Run) -> None:
     curve = "step +(\\d+) \\| loss (\\S+)"
     each = f"[row for one in run.seeds('wide') if one.seed != 7 for row in one.rows('{curve}')]"
@@ -324,3 +346,14 @@ def test_what_draws_ends_with_a_killed_driver_and_holds_up_no_other(book: Book) 
             return True
 
     wait_until(free)
+
+
+def test_drawing_locks_as_nfs_wants_it(book: Book, run: Run, nfs: list[int]) -> None:
+    assert run()[0] == 0
+    assert len(nfs) == 1
+
+
+def test_matplotlib_says_nothing_of_its_cache() -> None:
+    import matplotlib.font_manager  # noqa: PLC0415
+
+    assert not matplotlib.font_manager._log.isEnabledFor(logging.WARNING)

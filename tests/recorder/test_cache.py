@@ -115,3 +115,15 @@ def test_where_the_cache_is(monkeypatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/reader")
     assert user_folder() == Path("/home/reader/.cache/no-magic/runs")
+
+
+def test_who_has_no_home_has_no_cache(workshop: Workshop, monkeypatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    workshop.cache = user_folder()
+    workshop.script("one", "print(1)")
+    assert workshop.record() == []
+    assert workshop.text("one") == "1\n"

@@ -160,3 +160,10 @@ def test_two_recorders_at_once_run_nothing_twice(workshop: Workshop) -> None:
     said, errors = second.communicate()
     assert (first.returncode, second.returncode, errors) == (0, 0, "")
     assert said == "Runs: 1 fresh, 0 from the cache, 0 to do.\n"
+
+
+def test_a_switch_that_says_nothing_is_refused(recorded: Workshop, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("FRESH", "yes")
+    assert main([], recorded.root) == 1
+    said = capsys.readouterr().err
+    assert said == "FRESH=yes says nothing: FRESH=1 runs every script anew, without the cache.\n"

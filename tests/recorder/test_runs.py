@@ -247,3 +247,19 @@ def test_no_temporary_folder_stays(workshop: Workshop, tmp_path: Path, monkeypat
     assert len(workshop.record(limits=Limits(seconds=1))) == 2
     assert workshop.text("good").startswith(str(tmp_path / "tmp"))
     assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_recording_locks_as_nfs_wants_it(recorded: Workshop, nfs: list[int]) -> None:
+    assert recorded.record() == []
+    assert len(nfs) == 1
+
+
+def test_a_draft_runs_no_experiment(recorded: Workshop) -> None:
+    before = recorded.text("one--more")
+    recorded.script("one", READS.replace("STEPS = 2", "STEPS = 5"))
+    assert recorded.record(draft=True) == []
+    assert recorded.ran() == ["one"]
+    assert "1 to do" in recorded.said and ", 1 left out of the draft." in recorded.said
+    assert recorded.text("one--more") == before
+    assert recorded.record() == []
+    assert recorded.ran() == ["one--more"]
