@@ -106,9 +106,9 @@ SCALARS = {
     "relu_shut": (lambda a, b: (b - a).relu() + a, lambda a, b: jax.nn.relu(b - a) + a),
     "exp": (lambda a, b: (a * b).exp(), lambda a, b: jnp.exp(a * b)),
     "log": (lambda a, b: (a + b).log(), lambda a, b: jnp.log(a + b)),
-    "all, a three times": (
-        lambda a, b: ((a * b).exp() + (a - b).relu()).log() * a,
-        lambda a, b: jnp.log(jnp.exp(a * b) + jax.nn.relu(a - b)) * a,
+    "all, a four times": (
+        lambda a, b: ((a * b).exp() + (a - b).relu() + (b - a).relu()).log() * a,
+        lambda a, b: jnp.log(jnp.exp(a * b) + jax.nn.relu(a - b) + jax.nn.relu(b - a)) * a,
     ),
 }
 
@@ -210,24 +210,97 @@ def test_receive_adds_up_and_changes_no_row_in_place(script):
     assert rows == [[0.5, 0.5]]
 
 
-def test_overwriting_is_wrong_where_a_value_is_used_twice(script, monkeypatch):
-    def slopes():
-        w, x = script.Node([[2.0]]), script.Node([[3.0]])
+@pytest.mark.parametrize(("kept", "slopes"), [("last", (16.0, 8.0)), ("first", (2.0, 1.0))])
+def test_keeping_one_part_is_wrong_where_a_value_is_used_twice(script, monkeypatch, kept, slopes):
+    def found():
+        w, x = script.Node([[1.0]]), script.Node([[2.0]])
         h = script.times(w, x)
-        script.backward(script.plus(h, script.times(h, h)))
+        r = script.times(h, h)
+        script.backward(script.plus(h, script.times(r, r)))
         return w.grad[0][0], x.grad[0][0]
 
-    assert slopes() == (39.0, 26.0)
-    monkeypatch.setattr(script.Node, "receive", script.overwrite)
-    assert slopes() == (18.0, 12.0)
+    assert found() == (66.0, 33.0)
+    monkeypatch.setattr(script, "KEPT", kept)
+    monkeypatch.setattr(script.Node, "receive", script.keep_one)
+    assert found() == slopes
 
 
 def test_the_pencil_example(script):
-    w, x = script.Value(2.0), script.Value(3.0)
+    w, x = script.Value(1.0), script.Value(2.0)
     h = w * x
-    script.pull_back(script.topological(h + h * h))
-    assert (w.grad, x.grad, h.grad) == (39.0, 26.0, 13.0)
-    assert script.central_difference(lambda w: 3 * w + (3 * w) ** 2, 2.0, 1e-3) == pytest.approx(39)
+    r = h * h
+    s = r * r
+    y = h + s
+    order = script.topological(y)
+    script.pull_back(order)
+    assert [v.grad for v in (y, s, r, h, w, x)] == [1.0, 1.0, 8.0, 33.0, 66.0, 33.0]
+    assert [script.push_forward(order, leaf)[0] for leaf in (w, x)] == [66.0, 33.0]
+    assert sum(len(value.parents) for value in order) == 8
+    assert script.count_paths(order) == 10
+
+
+def test_pushing_forward_finds_the_slopes_of_the_network(script, digits):
+    weights, order = scalar_step(script, digits[:2])
+    for matrix in weights:
+        for leaf in matrix[0][::13]:
+            slope, multiplications = script.push_forward(order, leaf)
+            assert slope == pytest.approx(leaf.grad, abs=1e-15)
+            assert multiplications < sum(len(value.parents) for value in order)
+    assert script.push_forward(order, script.Value(1.0))[0] == 0.0  # the loss ignores it
+
+
+def wrong(value, *slopes):
+    """A value like this one whose slopes are these."""
+    return type(value)(value.data, value.parents, slopes)
+
+
+MISTAKES = {  # an operation of the graph with one wrong slope
+    "add": ("__add__", lambda v: wrong(v, 1.0, -1.0)),
+    "sub": ("__sub__", lambda v: wrong(v, 1.0, 1.0)),
+    "mul": ("__mul__", lambda v: wrong(v, *reversed(v.slopes))),
+    "relu": ("relu", lambda v: wrong(v, 1.0)),
+    "exp": ("exp", lambda v: wrong(v, 1.0)),
+    "log": ("log", lambda v: wrong(v, v.data)),
+}
+
+
+def printed(function, *arguments):
+    with redirect_stdout(io.StringIO()) as out:
+        function(*arguments)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_the_comparison_of_the_run_finds_every_wrong_slope(script, monkeypatch, digits, mistake):
+    pattern = r"matrix tape .* largest difference (\S+)"
+    monkeypatch.setattr(script, "PUSHED", 10_000)
+    assert float(re.search(pattern, printed(script.compare, digits[:2]))[1]) < 1e-12
+    name, spoil = MISTAKES[mistake]
+    right = getattr(script.Value, name)
+    monkeypatch.setattr(script.Value, name, lambda *values: spoil(right(*values)))
+    assert float(re.search(pattern, printed(script.compare, digits[:2]))[1]) > 1e-3
+
+
+def test_the_check_of_the_run_finds_a_relu_that_passes_every_gradient(script, monkeypatch, digits):
+    def leaky(a):  # the value of relu, the slope of nothing
+        out = [[max(v, 0.0) for v in row] for row in a.value]
+        return script.record(out, a.receive)
+
+    def errors():
+        rows = re.findall(r"nudged (\S+) \| added (\S+)", printed(script.check, digits))
+        assert len(rows) == 3
+        return [abs(float(nudged) - float(added)) for nudged, added in rows]
+
+    assert max(errors()) < 5e-8
+    monkeypatch.setattr(script, "relu", leaky)
+    assert max(errors()) > 1e-3
+
+
+def test_the_cosine_of_gradients(script):
+    assert script.cosine([[1.0, 0.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]) == pytest.approx(1.0)
+    assert script.cosine([[1.0, 2.0]], [[-2.0, 1.0]]) == 0.0
+    assert script.cosine([[0.0]], [[3.0]]) == 0.0
+    assert script.cosine([], []) == 0.0
 
 
 def test_softmax_of_large_numbers(script):
@@ -289,12 +362,15 @@ def test_neither_engine_leaves_cycles_behind(script, digits):
 
 def test_the_split_holds_out_what_is_never_trained_on(script, monkeypatch):
     learn, held_out = script.load_digits()
-    assert (len(learn), len(held_out)) == (1_200, 597)
+    assert (len(learn), len(held_out)) == (1_157, 640)
     seen = {tuple(inputs) for inputs, _ in learn}
     assert not any(tuple(inputs) in seen for inputs, _ in held_out)
     assert all(len(inputs) == 65 and inputs[-1] == 1.0 for inputs, _ in learn)
-    last = gzip.decompress(script.shipped("digits.csv.gz")).split()[-597:]
+    last = gzip.decompress(script.shipped("digits.csv.gz")).split()[-script.HELD_OUT :]
     assert [label for _, label in held_out] == [int(line.split(b",")[-1]) for line in last]
+    form = "".join(str(label) for _, label in held_out)  # what every sheet begins with
+    assert form.startswith("0123456789" * 3 + "09556509898417")
+    assert form.count("09556509898417") == 5  # five whole sheets
     monkeypatch.setattr(script, "OTHER_WRITERS", False)
     again, mixed = script.load_digits()
     assert sorted(again + mixed) == sorted(learn + held_out) and mixed != held_out
@@ -304,13 +380,8 @@ def test_a_few_steps_learn_and_print_the_same_twice(script, monkeypatch):
     learn, held_out = script.load_digits()
     monkeypatch.setattr(script, "EPOCHS", 2)
 
-    def printed():
-        with redirect_stdout(io.StringIO()) as out:
-            script.train(learn[:320], held_out[:100], "x")
-        return out.getvalue()
-
-    first = printed()
-    assert first == printed()
+    first = printed(script.train, learn[:320], held_out[:100], "added")
+    assert first == printed(script.train, learn[:320], held_out[:100], "added")
     losses = [float(line.split("loss ")[1].split()[0]) for line in first.splitlines()]
     assert losses[1] < losses[0] < 2.5
 
@@ -318,7 +389,7 @@ def test_a_few_steps_learn_and_print_the_same_twice(script, monkeypatch):
 def test_the_solutions_of_the_exercises_run(script):
     page = Path(__file__).parents[2] / "book" / "back" / "solutions" / "microautograd.md"
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     for block in blocks:
         assert "assert" in block
         exec(block, dict(vars(script)))

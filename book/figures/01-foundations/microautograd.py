@@ -6,30 +6,33 @@ from press.figures import style
 
 
 def graph(run):
-    """The pencil example, y = h + h h with h = w x: values, slopes and gradients."""
+    """The pencil example, y = h + s with s = r r, r = h h, h = w x: values, slopes, gradients."""
     figure, ax = style.diagram(2.3)
     places = {  # name: place, text, width, gradient, on which side of the box it stands
-        "w": (0.6, 1.62, "$w = 2$", 0.66, "13 · 3 = 39", 1),
-        "x": (0.6, 0.78, "$x = 3$", 0.66, "13 · 2 = 26", -1),
-        "h": (1.95, 1.2, "$h = w x = 6$", 0.96, "1 + 6 + 6 = 13", 1),
-        "r": (3.3, 0.78, "$r = h h = 36$", 0.96, "1", -1),
-        "y": (4.55, 1.2, "$y = h + r = 42$", 1.1, "1", 1),
+        "w": (0.42, 1.62, "$w = 1$", 0.6, "33 · 2 = 66", 1),
+        "x": (0.42, 0.78, "$x = 2$", 0.6, "33 · 1 = 33", -1),
+        "h": (1.5, 1.2, "$h = w x = 2$", 0.9, "1 + 16 + 16 = 33", 1),
+        "r": (2.45, 0.6, "$r = h h = 4$", 0.86, "4 + 4 = 8", -1),
+        "s": (3.64, 0.6, "$s = r r = 16$", 0.92, "1", -1),
+        "y": (4.6, 1.2, "$y = h + s = 18$", 1.08, "1", 1),
     }
     boxes = {}
     for name, (x, y, text, width, gradient, side) in places.items():
         boxes[name] = style.box(ax, x, y, text, width=width)
         ax.text(x, y + 0.29 * side, gradient, color=style.RUST, ha="center", va="center")
     for start, end, slope, bend in (
-        ("w", "h", "3", 0.0),
-        ("x", "h", "2", 0.0),
-        ("h", "r", "6", 0.22),
-        ("h", "r", "6", -0.22),
-        ("h", "y", "1", -0.28),
-        ("r", "y", "1", 0.0),
+        ("w", "h", "2", 0.0),
+        ("x", "h", "1", 0.0),
+        ("h", "r", "2", 0.3),
+        ("h", "r", "2", -0.3),
+        ("r", "s", "4", 0.5),
+        ("r", "s", "4", -0.5),
+        ("h", "y", "1", -0.16),
+        ("s", "y", "1", 0.0),
     ):
         style.arrow(ax, boxes[start], boxes[end], slope, bend=bend)
-    ax.text(0.27, 0.12, "values: from left to right", color=style.GREY, size=style.SMALL)
-    ax.text(style.WIDTH - 0.1, 0.12, "gradients: from right to left", color=style.RUST,
+    ax.text(0.12, 0.05, "values: from left to right", color=style.GREY, size=style.SMALL)
+    ax.text(style.WIDTH - 0.1, 0.05, "gradients: from right to left", color=style.RUST,
             size=style.SMALL, ha="right")  # fmt: skip
     return figure
 
@@ -61,19 +64,19 @@ def tape(run):
 
 def step_sizes(run):
     """The error of finite differences for every size of step, from the transcript."""
-    rows = run.rows(r"step 1e-(\d+) \| relative error (\S+)$")
+    rows = run.rows(r"step 1e-(\d+) \| largest error (\S+)$")
     steps = [10.0 ** -int(digits) for digits, _ in rows]
     errors = [float(error) for _, error in rows]
     figure = Figure()
     ax = figure.add_subplot()
     ax.loglog(steps, errors, marker="o", color=style.ACCENT)
-    ax.set(xlabel="step", ylabel="relative error")
+    ax.set(xlabel="step", ylabel="largest error")
     ax.invert_xaxis()
     ax.grid(axis="y")
     best = min(range(len(errors)), key=errors.__getitem__)
     ax.annotate(
         "too long: the curve bends\nbetween the two ends",
-        (steps[1], errors[1]), (10, 8), textcoords="offset points", color=style.GREY,
+        (steps[1], errors[1]), (14, 8), textcoords="offset points", color=style.GREY,
     )  # fmt: skip
     ax.annotate(
         "too short: the digits\nof the two ends cancel",
@@ -84,34 +87,38 @@ def step_sizes(run):
         "best", (steps[best], errors[best]), (0, -12), textcoords="offset points",
         color=style.ACCENT, ha="center",
     )  # fmt: skip
-    ax.set_ylim(min(errors) / 8, None)
+    ax.set_ylim(min(errors) / 60, None)
     return figure
 
 
 def learning_curves(run):
-    """Loss and held-out accuracy of the right and the broken gradient, epoch by epoch."""
-    figure = Figure(figsize=(style.WIDTH, 2.5))
-    losses, accuracies = figure.subplots(1, 2)
-    runs = {"gradients add up": "added", "they overwrite  ": "overwritten"}
-    for k, (name, label) in enumerate(runs.items()):
-        rows = run.rows(rf"^{name} \| epoch +(\d+) \| loss (\S+) \| held out (\S+)$")
-        epochs, loss, accuracy = zip(*rows, strict=True)
-        options = {
-            "color": style.SERIES[k], "linestyle": style.DASHES[k],
-            "marker": style.MARKERS[k], "label": label,
-        }  # fmt: skip
-        losses.semilogy(epochs, loss, **options)
-        accuracies.plot(epochs, accuracy, **options)
-    near = float(run.fact(r"^nearest neighbour \| held out (\S+)$"))
-    accuracies.axhline(near, color=style.GREY, linewidth=0.8, linestyle=style.DASHES[2])
+    """Agreement with the true gradient, and held-out accuracy, epoch by epoch and seed by seed."""
+    figure = Figure(figsize=(style.WIDTH, 2.7))
+    cosines, accuracies = figure.subplots(1, 2)
+    row = r"^{} +\| epoch +(\d+) .* held out (\S+) \| cosines \S+ (\S+) "
+    kinds = {
+        "all parts added": ("over-seeds", "added"),
+        "first part kept": ("first-over-seeds", "one kept"),
+        "last part kept": ("over-seeds", "one kept"),
+        "last kept, four rounds": ("deeper-over-seeds", "one kept"),
+    }
+    for k, (label, (experiment, name)) in enumerate(kinds.items()):
+        for i, seed in enumerate(run.seeds(experiment)):
+            epochs, accuracy, cosine = zip(*seed.rows(row.format(name)), strict=True)
+            options = {
+                "color": style.SERIES[k], "linestyle": style.DASHES[k], "linewidth": 0.9,
+                "label": "" if i else label,
+            }  # fmt: skip
+            accuracies.plot(epochs, accuracy, **options)
+            cosines.plot(epochs, cosine, **options)
+    near = float(run.fact(r"^nearest digit +\| held out (\S+)"))
+    accuracies.axhline(near, color=style.GREY, linewidth=0.8)
     accuracies.annotate("nearest neighbour", (epochs[-1], near), (0, 3), va="bottom", ha="right",
                         textcoords="offset points", color=style.GREY)  # fmt: skip
-    losses.set(xlabel="epoch", ylabel="training loss (nats)")
-    accuracies.set(xlabel="epoch", ylabel="held-out accuracy")
-    for ax in (losses, accuracies):
+    cosines.set(xlabel="epoch", ylabel="cosine with the true gradient of $W_2$", ylim=(-0.3, 1.06))
+    accuracies.set(xlabel="epoch", ylabel="held-out accuracy", ylim=(0, 1.08))
+    for ax in (cosines, accuracies):
         ax.set_xticks(range(2, len(epochs) + 1, 2))
         ax.grid(axis="y")
-    accuracies.set_ylim(top=1.04)
-    accuracies.set_yticks([tick for tick in accuracies.get_yticks() if tick < near - 0.05])
-    losses.legend(loc="upper right")
+    figure.legend(*cosines.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
