@@ -22,7 +22,7 @@ def archive(root: Path, chapter: str = "") -> bytes:
     scripts = sorted((root / "scripts").glob("[0-9]*/*.py"))
     if chapter:
         scripts = [script_path(root, chapter)]
-    read = [path.read_text(encoding="ascii") for path in scripts]
+    read = [path.read_text(encoding="utf-8") for path in scripts]
     files = [path for path in data.verified(root) if any(Path(path).name in text for text in read)]
     notes = [name for name in (SOURCES, "LICENSE") if (root / name).is_file()]
     paths = [*scripts, *(root / name for name in [*files, *notes])]

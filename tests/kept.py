@@ -28,7 +28,18 @@ MACHINE = ("recorder", "press", "proof", "bench")
 WORDS = ("book", "scripts", "findings", "images")  # no test of the machine reads them, but
 SETTINGS = ("book/conf.py", "book/figures", "book/back/programs.md", "scripts/data")  # for these
 COMMON = ("pyproject.toml", "requirements-test.lock")
-BUILT = ("tests/test_book.py", "tests/test_browser.py")  # tests of what `make book` made
+BUILT = (  # tests of what `make book` made
+    "tests/test_book.py",
+    "tests/test_browser.py",
+    "tests/test_reader.py",
+    "tests/press/test_epub.py",
+)
+MADE = ("html/**/*", "chapters/*", "no-magic*")  # in build/
+OF_SCRIPTS = (  # tests of the machine that read the book's own scripts besides
+    "tests/press/test_escaping.py",
+    "tests/press/test_pdf.py",
+    "tests/press/test_programs.py",
+)
 BY_SCRIPT = "tests/test_runs.py"  # its tests are kept script by script
 NEVER = "tests/test_house.py"  # rules about every file: seconds
 
@@ -66,8 +77,11 @@ def inputs(test: Path, script: Path | None = None) -> set[Path]:
     helpers = {p for p in below("tests") if not p.name.startswith("test_")}
     common = {test, *helpers, *below(*COMMON)}
     if named(test) in BUILT:
-        made = {path for path in (ROOT / "build").rglob("*") if path.is_file()}
-        return common | tracked() | {p for p in made if not p.name.startswith(".")}
+        rooms = [ROOT / "build" / room for room in ("html", "chapters")]
+        made = {p for room in rooms for p in room.rglob("*")} | {
+            *(ROOT / "build").glob("no-magic*")
+        }
+        return common | tracked() | {p for p in made if p.is_file()}
     if script:
         transcript = ROOT / "build" / "runs" / script.parent.name / f"{script.stem}.txt"
         return common | below("scripts/data") | {script, transcript}
@@ -75,8 +89,11 @@ def inputs(test: Path, script: Path | None = None) -> set[Path]:
         tier, name = test.parent.name, test.stem.removeprefix("test_")
         words = (f"scripts/{tier}/{name}.py", "scripts/data", f"book/back/solutions/{name}.md")
         return common | below(*words, *rooms_imported(test))
+    scripts = below("scripts") if named(test) in OF_SCRIPTS else set()
     others = {p for p in tracked() if p.relative_to(ROOT).parts[0] not in (*WORDS, "tests")}
-    return common | others | below(*SETTINGS, "tests/recorder", "tests/press", "tests/proof")
+    return (
+        common | scripts | others | below(*SETTINGS, "tests/recorder", "tests/press", "tests/proof")
+    )
 
 
 @cache

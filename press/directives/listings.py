@@ -16,7 +16,6 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.directives.code import LiteralInclude
-from sphinx.errors import SphinxError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
@@ -180,7 +179,8 @@ def put_programs(app: Sphinx, exception: Exception | None) -> None:
     try:
         archive = programs.archive(house.root(app.env))
     except BookError as error:
-        raise SphinxError(str(error)) from error
+        house.warn(error, "")
+        return
     (Path(app.outdir) / programs.NAME).write_bytes(archive)
 
 

@@ -188,10 +188,15 @@ def test_run_cut_short_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyP
     book = tmp_path / "latex"
     book.mkdir()
     (book / "no-magic.tex").write_text(TEX)
-    programs(tmp_path / "bin", monkeypatch, latexmk="echo half > no-magic.aux; exit 1")
+    programs(
+        tmp_path / "bin",
+        monkeypatch,
+        os.environ["PATH"],
+        latexmk="echo half > no-magic.aux; exit 1",
+    )
     assert not typeset.typeset(book, "0")
     assert (book / "no-magic.aux").exists()
-    programs(tmp_path / "bin", monkeypatch, latexmk="test ! -e no-magic.aux")
+    programs(tmp_path / "bin", monkeypatch, os.environ["PATH"], latexmk="test ! -e no-magic.aux")
     assert typeset.typeset(book, "0")
     assert typeset.typeset(book, "0")
 
@@ -200,9 +205,9 @@ def test_what_was_damaged_since_is_made_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "no-magic.tex").write_text(TEX)
-    programs(tmp_path / "bin", monkeypatch, latexmk="echo whole > no-magic.aux")
+    programs(tmp_path / "bin", monkeypatch, os.environ["PATH"], latexmk="echo whole > no-magic.aux")
     assert typeset.typeset(tmp_path, "0")
-    programs(tmp_path / "bin", monkeypatch, latexmk="test -e no-magic.aux")
+    programs(tmp_path / "bin", monkeypatch, os.environ["PATH"], latexmk="test -e no-magic.aux")
     assert typeset.typeset(tmp_path, "0")
     (tmp_path / "no-magic.aux").write_text("who")
     assert not typeset.typeset(tmp_path, "0")
@@ -251,12 +256,15 @@ def test_a_draft_is_one_pass_unchecked_and_no_book(
     (folder / "no-magic.tex").write_text(TEX)
     echo = "echo 'LaTeX Warning: Reference `x'\\'' on page 9 undefined on input line 14.'"
     programs(
-        tmp_path / "bin", monkeypatch, lualatex=f"{echo} > no-magic.log\necho PDF > no-magic.pdf"
+        tmp_path / "bin",
+        monkeypatch,
+        os.environ["PATH"],
+        lualatex=f"{echo} > no-magic.log\necho PDF > no-magic.pdf",
     )
     monkeypatch.setattr(texlive, "missing", list)
     typeset.typeset_book(folder, tmp_path / "no-magic-draft.pdf", True)
     assert (tmp_path / "no-magic-draft.pdf").read_text() == "PDF\n"
-    programs(tmp_path / "bin", monkeypatch, latexmk="exit 0")
+    programs(tmp_path / "bin", monkeypatch, os.environ["PATH"], latexmk="exit 0")
     with pytest.raises(SystemExit, match="1 thing"):
         typeset.typeset_book(folder, tmp_path / "no-magic.pdf", False)
     assert not (tmp_path / "no-magic.pdf").exists()

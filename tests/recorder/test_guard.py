@@ -231,8 +231,8 @@ def test_too_long_and_not_to_be_told(workshop, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr("recorder.child.GRACE", 0.2)
     said = workshop.failure(
         "import json, os, sys\n"
-        f"alive = json.loads(sys.orig_argv[-1])['alive']\n{act}\n"
-        "print(1, flush=True)\nwhile True:\n    pass\n",
+        "alive = json.loads(sys.orig_argv[-1])['alive']\nprint(1, flush=True)\n"
+        f"{act}\nwhile True:\n    pass\n",
         Limits(seconds=0.5),
     )
     assert "it ran longer than 0.5 s." in said or "it ended with exit status 1." in said
