@@ -1,9 +1,9 @@
 """microquant: trained weights in eight, four, three and two bits.
 
-Claim: eight bits a weight cost nothing and four hardly anything. At two, a
-grid that covers the largest weight ruins the network, and each of two ideas
-wins most of it back: a scale with the least squared error, or errors handed
-on to later weights. But fewer weights at three bits beat more at two.
+Claim: eight bits a weight cost nothing, and four little. At two, a grid that
+covers the largest weight ruins the network, and each of two ideas wins much
+of it back: a scale with the least squared error, or errors handed on to the
+weights that come after. But fewer weights at three bits beat more at two.
 
 Left out: training with rounded weights, uneven levels, biases, the rescaling
 in integers between layers, and speed: Python gains none.

@@ -149,10 +149,10 @@ def names(run):
         left.plot(range(4), [row[1 + way] for row in rows], linestyle=style.DASHES[k],
                   label=label, color=style.SERIES[k], marker=style.MARKERS[k])  # fmt: skip
     left.axhline(counted, color=style.GREY, linewidth=0.9, linestyle="--")
-    left.text(0, counted, "counted pairs", color=style.GREY, size=style.SMALL, va="bottom")
+    left.text(0, counted, "counted pairs", color=style.GREY, size=style.SMALL, va="top")
     left.set_xticks(range(4), ["8", "4", "3", "2"])
     left.set(xlabel="bits a weight", ylabel="held-out loss")
-    left.legend(loc="upper left", bbox_to_anchor=(0, 0.82))
+    left.legend(loc="upper left")
     alone = run.rows(r"^names +\| only (\w+) +in 2 bits \| (\S+) \S+$")
     colors = [style.RUST if name == "head" else style.ACCENT for name, _ in alone]
     right.barh(range(len(alone)), [loss - trained for _, loss in alone], 0.6, color=colors)
