@@ -59,6 +59,49 @@ def test_symmetric_grids_mirror(script):
         assert script.encode(-value, grid) == -script.encode(value, grid)
 
 
+@given(values, st.sampled_from([2, 3, 4]), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_a_fitted_grid_is_the_best_of_twenty(script, values, bits, symmetric):
+    """Each grid's squared error by numpy; the fit's is the least, and never above the widest's."""
+    row = np.array(values)
+
+    def lost(grid):
+        codes = np.clip(np.rint(row / grid.scale + grid.zero), grid.low, grid.high)
+        return ((row - grid.scale * (codes - grid.zero)) ** 2).sum()
+
+    bottom, top = min(0.0, row.min()), max(0.0, row.max())
+    tried = [
+        lost(script.covering(k / 20 * bottom, k / 20 * top, bits, symmetric)) for k in range(1, 21)
+    ]
+    fitted = lost(script.fit(values, bits, symmetric, True))
+    assert fitted == pytest.approx(min(tried))
+    assert lost(script.fit(values, bits, symmetric)) == pytest.approx(tried[-1])
+
+
+def test_a_fit_comes_near_the_scale_of_least_squares(script):
+    """The best scale for given codes is sum(w c) / sum(c c): 1.2 for the pencil's weights."""
+    row = [1.0, 1.0, 1.0, 1.0, -2.0]
+    grid = script.fit(row, 2, True, True)
+    codes = [script.encode(w, grid) for w in row]
+    assert codes == [1, 1, 1, 1, -1]
+    assert grid.scale == pytest.approx(np.dot(row, codes) / np.dot(codes, codes), abs=1e-3)
+    wide = script.fit(row, 2, True)
+    assert [script.encode(w, wide) for w in row] == [0, 0, 0, 0, -1]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("CALIBRATION", 0), ("BATCH", 0), ("GROUP", 0), ("LOUD", 0.0), ("DAMPING", 0.0),
+     ("HELD_DIGITS", 0), ("HELD_NAMES", 0), ("BITS", [1]), ("SIZES", [[64, 10]])],
+)  # fmt: skip
+def test_a_setting_that_is_too_small_ends_the_run_in_a_sentence(
+    script, monkeypatch, setting, value
+):
+    monkeypatch.setattr(script, setting, value)
+    with pytest.raises(SystemExit, match="a setting is too small"):
+        script.main()
+
+
 def by_jax(rows, bits, symmetric, span):
     """Quantize and dequantize from the formulas, with whole arrays."""
     blocks = jnp.array(rows).reshape(-1, span)
@@ -391,9 +434,11 @@ def test_calibration_and_held_out_data_are_apart(script, monkeypatch):
         random.seed(7)
         learn, held_out = load()
         study(learn, held_out)
-        _, _, sample, shown, _ = seen.pop()
-        assert shown == held_out and len(sample) == size
-        assert sample == [one for one, _ in learn[:size]]
+        for _, _, sample, shown, _ in seen:
+            assert shown == held_out and len(sample) == size
+            assert sample == [one for one, _ in learn[:size]]
+        assert seen
+        seen.clear()
         assert not {str(one) for one, _ in learn} & {str(one) for one, _ in held_out}
         assert len(held_out) == (597 if load is script.load_digits else 300)
 

@@ -5,15 +5,21 @@ from matplotlib.figure import Figure
 
 from press.figures import style
 
-ROW = r"^{} +\| (\d) bits \| (\w+) +\| (\S+) +\| +([\d,]+)" + 2 * r" \| +(\S+) \S+" + "$"
+ROW = r"^{} +(\d) bits \| (\w+) +\| (\S+) +(\w+) \| +([\d,]+)" + 2 * r" \| +(\S+) \S+" + "$"
+CORNERS = [
+    ("widest", 0, "widest, nearest"),
+    ("fitted", 0, "fitted, nearest"),
+    ("widest", 1, "widest, handed on"),
+    ("fitted", 1, "fitted, handed on"),
+]
 
 
 def _table(run, network):
-    """(bits, sharing, kind, bytes, loss to the nearest, loss with errors handed on)."""
-    return [
-        (*row[:3], int(str(row[3]).replace(",", "")), *row[4:])
+    """{(bits, sharing, kind, scale): (bytes, loss to the nearest, loss with errors handed on)}."""
+    return {
+        tuple(row[:4]): (int(str(row[4]).replace(",", "")), *row[5:])
         for row in run.rows(ROW.format(network))
-    ]
+    }
 
 
 def grids(run):
@@ -69,31 +75,62 @@ def valley(run):
     return figure
 
 
+def two_bits(run):
+    """Loss at two bits and a symmetric grid, each repair alone and both; a dot a seed."""
+    runs = run.seeds("over-seeds")
+    figure = Figure(figsize=(style.WIDTH, 2.5))
+    ax, labels = figure.subplots(), []
+    for sharing, label, color in (
+        ("tensor", "a matrix", style.RUST),
+        ("row", "a row", style.ACCENT),
+    ):
+        for scale, way, name in CORNERS:
+            y = len(labels) + (sharing == "row") * 0.5
+            losses = [
+                _table(one, "MLP 32")[2, sharing, "symmetric", scale][1 + way] for one in runs
+            ]
+            ax.plot([min(losses), max(losses)], [y, y], "-", color=style.HAIRLINE, linewidth=1.6)
+            ax.scatter(losses, [y] * len(losses), s=20, color=color, zorder=3,
+                       marker="s" if sharing == "tensor" else "o")  # fmt: skip
+            labels.append((y, f"{label}: {name}"))
+    floats = [one.rows(r"^MLP 32 \| float32 .* bytes \| +(\S+) ")[0] for one in runs]
+    ax.axvline(sum(floats) / len(floats), color=style.GREY, linewidth=0.9, linestyle="--")
+    ax.set_yticks([y for y, _ in labels], [label for _, label in labels])
+    ax.invert_yaxis()
+    ticks = [0.3, 0.5, 1, 2, 3]
+    ax.set(xscale="log", xlabel="held-out loss")
+    ax.set_xticks(ticks, [str(t) for t in ticks])
+    ax.set_xticks([], minor=True)
+    ax.grid(axis="x")
+    return figure
+
+
 def bytes_and_loss(run):
-    """Held-out loss against packed bytes: each grid, nearest and handed on, beside float nets."""
+    """Mean loss against bytes at 2, 3, 4 and 8 bits, a line a network."""
+    runs = run.seeds("over-seeds")
     figure = Figure(figsize=(style.WIDTH, 3.1))
     ax = figure.subplots()
-    rows = _table(run, "digits")
-    for k, (way, label) in enumerate(((4, "to the nearest"), (5, "errors handed on"))):
-        ax.scatter([row[3] for row in rows], [row[way] for row in rows], s=20,
-                   color=style.SERIES[1 - k], marker=style.MARKERS[1 - k], label=label,
-                   zorder=3 + k)  # fmt: skip
-    nets = run.rows(r"^digits \| float32 \| +[\d,]+ weights \| +([\d,]+) bytes \| +(\S+) ")
-    sizes = [int(str(size).replace(",", "")) for size, _ in nets]
-    ax.plot(sizes, [loss for _, loss in nets], color=style.GREY, linestyle=style.DASHES[2],
-            marker="D", label="float32, three sizes")  # fmt: skip
-    for bits, x in ((2, 1080), (3, 1560), (4, 1990), (8, 3680)):
-        ax.text(x, 4.0, f"{bits} bits", ha="center", color=style.GREY, size=style.SMALL)
-    ticks = [0.1, 0.2, 0.5, 1, 2]
+    looks = zip((" 8", 12, 24, 32), style.SERIES, style.MARKERS, style.DASHES, strict=False)
+    for units, color, marker, dash in looks:
+        tables = [_table(one, f"MLP {units}") for one in runs]
+        grids = [(bits, "row", "zero-point", "widest") for bits in (2, 3, 4, 8)]
+        sizes = [tables[0][grid][0] for grid in grids]
+        losses = np.array([[table[grid][2] for grid in grids] for table in tables])
+        errors = losses.std(0, ddof=1) / len(runs) ** 0.5
+        ax.errorbar(sizes, losses.mean(0), errors, color=color, marker=marker, linestyle=dash,
+                    elinewidth=0.8, label=f"{units} hidden units")  # fmt: skip
+        for bits, x, y in zip((2, 3, 4, 8), sizes, losses.mean(0), strict=True):
+            ax.annotate(str(bits), (x, y), (4, 4), textcoords="offset points", color=style.GREY,
+                        size=style.SMALL)  # fmt: skip
     ax.set(xscale="log", yscale="log", xlabel="bytes, scales included", ylabel="held-out loss")
-    ax.set_ylim(0.07, 5)
+    ticks = [0.3, 0.4, 0.5, 0.6]
     ax.set_yticks(ticks, [str(t) for t in ticks])
     ax.set_yticks([], minor=True)
-    ticks = [1000, 2000, 4000, 8000, 13568]
+    ticks = [200, 500, 1000, 2000, 3614]
     ax.set_xticks(ticks, [f"{t:,}" for t in ticks])
     ax.set_xticks([], minor=True)
     ax.grid(axis="y")
-    ax.legend(loc="upper right", bbox_to_anchor=(1, 0.9))
+    ax.legend(loc="upper right")
     return figure
 
 
@@ -103,16 +140,19 @@ def names(run):
     left, right = figure.subplots(1, 2, width_ratios=[1, 1])
     (trained,) = run.rows(r"^names +\| trained .* bytes \| +(\S+) ")
     (counted,) = run.rows(r"^names +\| counted pairs \| (\S+)$")
-    rows = [row for row in _table(run, "names") if row[1] == "row"]
-    for k, (way, label) in enumerate(((4, "to the nearest"), (5, "errors handed on"))):
-        look = {"color": style.SERIES[1 - k], "marker": style.MARKERS[1 - k]}
-        losses = [row[way] for row in rows]
-        left.plot(range(len(rows)), losses, linestyle=style.DASHES[1 - k], label=label, **look)
+    table = _table(run, "names")
+    for k, (scale, way, label) in enumerate(CORNERS[:3]):
+        rows = [
+            table.get((bits, "row", "symmetric", scale), table[8, "row", "symmetric", "widest"])
+            for bits in (8, 4, 3, 2)
+        ]
+        left.plot(range(4), [row[1 + way] for row in rows], linestyle=style.DASHES[k],
+                  label=label, color=style.SERIES[k], marker=style.MARKERS[k])  # fmt: skip
     left.axhline(counted, color=style.GREY, linewidth=0.9, linestyle="--")
-    left.text(0, counted, "counted pairs", color=style.GREY, size=style.SMALL, va="bottom")
-    left.set_xticks(range(len(rows)), [str(row[0]) for row in rows])
+    left.text(0, counted, "counted pairs", color=style.GREY, size=style.SMALL, va="top")
+    left.set_xticks(range(4), ["8", "4", "3", "2"])
     left.set(xlabel="bits a weight", ylabel="held-out loss")
-    left.legend(loc="upper left", bbox_to_anchor=(0, 0.82))
+    left.legend(loc="upper left")
     alone = run.rows(r"^names +\| only (\w+) +in 2 bits \| (\S+) \S+$")
     colors = [style.RUST if name == "head" else style.ACCENT for name, _ in alone]
     right.barh(range(len(alone)), [loss - trained for _, loss in alone], 0.6, color=colors)
@@ -134,7 +174,7 @@ def outlier(run):
     for state, how, loss in run.rows(r"^(as trained|one loud|smoothed) +\| (.+?) +\| +(\S+) \S+$"):
         how = how.replace("tensor", "one grid").replace("row", "a grid a row")
         losses.setdefault(how, {})[state] = loss
-    figure = Figure(figsize=(style.WIDTH, 2.5))
+    figure = Figure(figsize=(style.WIDTH, 2.3))
     ax = figure.subplots()
     for y, found in enumerate(losses.values()):
         ax.plot([min(found.values()), max(found.values())], [y, y], "-", color=style.HAIRLINE,
@@ -144,7 +184,7 @@ def outlier(run):
                    marker=marker, s=22, zorder=above, label=state)  # fmt: skip
     ax.set_yticks(range(len(losses)), list(losses))
     ax.invert_yaxis()
-    ticks = [0.1, 0.2, 0.5, 1, 2]
+    ticks = [0.3, 0.5, 1, 2]
     ax.set(xscale="log", xlabel="held-out loss")
     ax.set_xticks(ticks, [str(t) for t in ticks])
     ax.set_xticks([], minor=True)
