@@ -44,7 +44,7 @@ class Run:
 
 def all_runs(root: Path) -> list[Run]:
     """Every run of the book at `root`; raises BookError for a chapter's bad header."""
-    names = sorted(f"{path.parent.name}/{path.stem}" for path in root.glob("scripts/*/*.py"))
+    names = sorted(f"{path.parent.name}/{path.stem}" for path in root.glob("scripts/[0-9]*/*.py"))
     return [run for name in names for run in _runs_of(root, name)]
 
 

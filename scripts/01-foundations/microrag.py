@@ -46,7 +46,7 @@ WARM_UP = 30  # small steps while Adam's running means still say little
 ANY = True  # False: train as if names were always copied from the question
 # The files that the run reads: other bytes would give other numbers.
 HASHES = {"countries.jsonl.gz":
-          "248eee02f8aa17c7554a945064079f2bd6ebb7128f8001684c3dcf6b2fe3a6c0"}
+          "32ca3689f83b87eb0450db584dc523ee858386594f479472c06458415c329b28"}
 
 # === Read a shipped file ===
 HERE = Path(globals().get("__file__", "pasted")).resolve()
@@ -76,22 +76,20 @@ def shipped(name):
 
 # === Data ===
 FIELDS = {"capital": "capital", "population": "population",
-          "language": "languages", "resource": "resources",
-          "crop": "agriculture", "neighbour": "borders"}
+          "language": "spoken", "resource": "found",
+          "crop": "grown", "neighbour": "borders"}
 
 
 def first(value):
-    """The first listed item of at most three plain words, or None.
+    """The first of a list, the longest of the borders, a number in writing.
 
-    first("Setswana 78.2%, Kalanga 7.9%") -> "Setswana"
+    first({"Mali": 7, "Chad": 9}) -> "Chad"
     """
-    if not isinstance(value, str):
-        value = ";".join(value or [])  # the keys of `borders`
-    for item in re.split(", |[;:]", value):  # 545,993 stays whole
-        item = re.sub(r"\(.*|[\d.]+%|\bor .*", "", item).strip()
-        if re.fullmatch(r"[\d,]+|[A-Za-z'-]+( [A-Za-z'-]+){0,2}", item):
-            return None if re.match("negl|none", item.lower()) else item
-    return None
+    if isinstance(value, dict):
+        return max(value, key=value.get)
+    if isinstance(value, int):
+        return f"{value:,}"
+    return value[0] if isinstance(value, list) else value
 
 
 def read():
@@ -99,7 +97,7 @@ def read():
     packed = shipped("countries.jsonl.gz")
     countries = {}
     for row in map(json.loads, gzip.decompress(packed).splitlines()):
-        name = re.sub(r" ?\(.*?\)", "", row["name"]).split(",")[0]
+        name = row["name"].split(",")[0]
         countries[name] = {kind: fact for kind, field in FIELDS.items()
                            if (fact := first(row.get(field)))}
     return countries
