@@ -1,15 +1,16 @@
-"""microrag: a small reader that answers from the passage a search hands it.
+"""microrag: a reader with two memories, its weights and a page it is given.
 
-Claim: a network can learn how to answer without learning the answers. Trained
-to say words or copy them, it answers questions about countries that it never
-met, if BM25 finds their passages. Edit a passage and the answer follows.
+Claim: what such a reader is trained with decides where its facts are. Trained
+with the passage at hand, it copies, keeps no fact in its weights, and follows
+when the passage is edited; trained without, it learns the facts by heart, and
+no passage moves it. Where its training had both, the passage wins.
 
 Left out: a learned retriever, a pretrained language model, more than one
 passage. Lewis et al., "Retrieval-Augmented Generation for
 Knowledge-Intensive NLP Tasks" (2020); Robertson and Zaragoza, "The
 Probabilistic Relevance Framework: BM25 and Beyond" (2009). The facts are the
-CIA World Factbook's of 2015, the sentences ours. The run shows how many
-answers are right to the word, with the passage that BM25 finds and others.
+CIA World Factbook's of 2015, the sentences ours. The run shows which memory
+answers; as baselines, a lookup and counts, neither of which is trained long.
 """
 
 # === Imports ===
@@ -17,6 +18,7 @@ import gzip
 import json
 import random
 import re
+import sys
 from collections import Counter, defaultdict
 from hashlib import sha256
 from math import exp, log, sqrt, tanh
@@ -33,17 +35,20 @@ except ImportError:  # Python 3.10 and 3.11
 
 # === Settings ===
 SEED = 1
-HELD_OUT = 50  # countries, never trained on, with all their questions
+TAUGHT = 30  # countries; their facts are as many as the weights can hold
+HELD_OUT = 50  # countries that no reader meets in training
+# How often a reader sees the passage in training; else it must recite.
+READERS = {"open": 1.0, "both": 0.5, "closed": 0.0}
 K1 = 1.2  # 1.2 to 2 is usual: how soon a term's repetitions cease to count
 B = 0.75  # as usual: three quarters of the price for a long passage
-WIDTH = 16  # of keys and queries
+WRONG = 0.0  # how often that passage is another country's
+WIDTH = 20  # of keys and queries: room enough to learn every fact by heart
 WINDOW = 2  # words seen on each side: "capital of Fiji is Suva" just fits
-COMMON = 10  # countries that must share a word before it gets its own rows
-PASSES = 6  # over the training questions; the held-out loss is flat by then
+COMMON = 4  # countries that must share a word before windows tell it apart
+PASSES = 20  # over the questions; the closed reader knows them by then
 BATCH = 8  # as in microgpt: Adam is paid for once in eight questions
-RATE = 0.02  # 0.05 ends no better on the held-out questions
+RATE = 0.05  # at 0.02 the closed reader has not learned its facts in time
 WARM_UP = 30  # small steps while Adam's running means still say little
-ANY = True  # False: train as if names were always copied from the question
 # The files that the run reads: other bytes would give other numbers.
 HASHES = {"countries.jsonl.gz":
           "32ca3689f83b87eb0450db584dc523ee858386594f479472c06458415c329b28"}
@@ -80,8 +85,13 @@ FIELDS = {"capital": "capital", "population": "population",
           "crop": "grown", "neighbour": "borders"}
 
 
+def words(text):
+    """words("Is it Sanaa?") -> ["Is", "it", "Sanaa", "?"]"""
+    return re.findall(r"[\w,'-]*\w|[.?]", text)
+
+
 def first(value):
-    """The first of a list, the longest of the borders, a number in writing.
+    """The first of a list, the longest border, a number as it is written.
 
     first({"Mali": 7, "Chad": 9}) -> "Chad"
     """
@@ -98,30 +108,36 @@ def read():
     countries = {}
     for row in map(json.loads, gzip.decompress(packed).splitlines()):
         name = row["name"].split(",")[0]
-        countries[name] = {kind: fact for kind, field in FIELDS.items()
-                           if (fact := first(row.get(field)))}
+        countries[name] = {kind: " ".join(words(first(row[field])))
+                           for kind, field in FIELDS.items() if field in row}
     return countries
 
 
 # --- Put the facts into sentences ---
-# A fact may stand behind its kind, before it, or beside other words.
+# Of a kind's five wordings the last two are in no text of the training. One
+# says its words in another order, the other shares none that tells the kind.
 FACTS = {"capital": ["the capital of {n} is {v} .", "{v} is its capital .",
-                     "its government sits in {v} ."],
+                     "its government sits in {v} .",
+                     "{n} has {v} as its capital .",
+                     "ministers meet in {v} ."],
          "population": ["{v} people live in {n} .", "it has {v} inhabitants .",
-                        "its population is {v} ."],
+                        "its population is {v} .",
+                        "{n} has a population of {v} .",
+                        "the census counted {v} souls ."],
          "language": ["people in {n} speak {v} .", "{v} is spoken there .",
-                      "its first language is {v} ."],
-         "resource": ["{n} is rich in {v} .", "its resources include {v} .",
-                      "{v} is found in its ground ."],
+                      "its languages include {v} .",
+                      "among its languages is {v} .",
+                      "children learn to read in {v} ."],
+         "resource": ["{n} has {v} .", "its resources include {v} .",
+                      "{v} is found there .", "among its resources is {v} .",
+                      "nature gave it {v} ."],
          "crop": ["farmers in {n} grow {v} .", "its crops include {v} .",
-                  "{v} comes from its fields ."],
+                  "its fields give {v} .", "among its crops is {v} .",
+                  "its harvest brings {v} ."],
          "neighbour": ["{n} borders on {v} .", "it lies next to {v} .",
-                       "its neighbours include {v} ."]}
-
-
-def words(text):
-    """words("Is it Sanaa?") -> ["Is", "it", "Sanaa", "?"]"""
-    return re.findall(r"[\w,'-]*\w|[.?]", text)
+                       "its neighbours include {v} .",
+                       "among its neighbours is {v} .",
+                       "beyond its frontier lies {v} ."]}
 
 
 def write(name, facts, plan):
@@ -131,31 +147,27 @@ def write(name, facts, plan):
         for kind, wording in plan if facts.get(kind)))
 
 
-# --- Ask and answer ---
-# Of a kind's five wordings the last two are never trained on. One of these
-# still names the kind, in a frame that is new; the other does not name it.
+# --- Ask ---
+# Of a kind's five wordings the last two are never trained on: the word for
+# the kind in a new frame, and words that do not name it.
 EVERY = ["what is {a} {k} of {n} ?", "can you name {a} {k} of {n} ?",
          "{n} has which {k} ?"]
 OWN = {"capital": ["where does the government of {n} sit ?",
                    "from which town is {n} ruled ?"],
        "population": ["how many people live in {n} ?", "how big is {n} ?"],
        "language": ["what do people in {n} speak ?", "how do {n} talk ?"],
-       "resource": ["what is {n} rich in ?", "what can one mine in {n} ?"],
+       "resource": ["what is found in {n} ?", "what can one mine in {n} ?"],
        "crop": ["what do farmers in {n} grow ?", "what does {n} harvest ?"],
        "neighbour": ["what does {n} border on ?", "who adjoins {n} ?"]}
 TRAINED, NEW_FRAME, NEW_WORDS = [0, 1, 2], 3, 4
 ARTICLE = defaultdict(lambda: "a", capital="the", population="the")
 
 
-def ask(name, kind, wording):
+def ask(name, kind, wording=None):
     """ask("Fiji", "crop", 3) -> ["Fiji", "has", "which", "crop", "?"]"""
     forms = [*EVERY[:2], OWN[kind][0], EVERY[2], OWN[kind][1]]
-    return words(forms[wording].format(a=ARTICLE[kind], k=kind, n=name))
-
-
-def answer(name, kind, fact):
-    """answer("Fiji", "crop", "copra") -> 'a crop of Fiji is copra'"""
-    return f"{ARTICLE[kind]} {kind} of {name} is {fact}"
+    form = forms[random.choice(TRAINED) if wording is None else wording]
+    return words(form.format(a=ARTICLE[kind], k=kind, n=name))
 
 
 # === Index the passages ===
@@ -207,67 +219,170 @@ class Index:
         return min(scores, key=lambda key: (-scores[key], key), default="")
 
 
+# === Look the answer up ===
+class Lookup:
+    """The sentences that facts stood in, and the words that asked for them.
+
+    No weight is trained: each taught text is read once, and kept.
+    """
+
+    def __init__(self, cases, passages):
+        self.asked, self.patterns = defaultdict(Counter), defaultdict(Counter)
+        for name, kind, fact in cases:
+            for wording in TRAINED:
+                self.asked[kind].update(ask(name, kind, wording))
+            for sentence in " ".join(passages[name]).split(" . "):
+                pattern = f" {sentence} ".replace(f" {name} ", " NAME ")
+                if f" {fact} " in pattern:
+                    self.patterns[kind][pattern.replace(
+                        f" {fact} ", " FACT ").removesuffix(". ")] += 1
+
+    def kind(self, question):
+        """The kind whose questions used these words most: naive Bayes."""
+        return max(FIELDS, key=lambda kind: sum(
+            log((self.asked[kind][word] + 0.1)
+                / (self.asked[kind].total() + 10)) for word in question))
+
+    def answer(self, question, passage):
+        """What stands for FACT in the first sentence that fits, or ""."""
+        name, *sentences = " ".join(passage).removesuffix(" .").split(" . ")
+        for pattern, times in self.patterns[self.kind(question)].most_common():
+            form = re.escape(pattern.strip()).replace("NAME", re.escape(name))
+            for sentence in sentences if times > 1 else []:  # once is chance
+                if found := re.fullmatch(form.replace("FACT", "(.+)"),
+                                         sentence):
+                    return found[1]
+        return ""
+
+
+# --- Count the words around it ---
+class Counts:
+    """Which words stand around a fact of a kind? Naive Bayes: each place of
+    the window votes by itself, with the log of a ratio of two counts."""
+
+    def __init__(self, cases, passages, lookup, known):
+        self.lookup, self.known = lookup, known
+        self.around = defaultdict(Counter)
+        for name, kind, fact in cases:
+            passage, fact = passages[name], words(fact)
+            inside = {i + j for i in range(len(passage)) for j in
+                      range(len(fact)) if passage[i:i + len(fact)] == fact}
+            for i in range(len(passage)):
+                self.around[kind, i in inside].update(
+                    ["all", *self.window(passage, i)])
+
+    def window(self, passage, i):
+        """[(place, word or shape)] of the places around the i-th word."""
+        edge = ["<edge>"] * WINDOW
+        text = (edge + passage + edge)[i:i + 2 * WINDOW + 1]
+        return [(place, word if word in self.known else shape(word))
+                for place, word in enumerate(text)]
+
+    def odds(self, kind, passage, i):
+        """log P(a fact's word) - log P(another's), up to a constant."""
+        yes, no = self.around[kind, True], self.around[kind, False]
+        return sum(log((yes[seen] + 0.3) / (yes["all"] + 9))
+                   - log((no[seen] + 0.3) / (no["all"] + 9))
+                   for seen in self.window(passage, i)) + log(
+                       (yes["all"] + 1) / (no["all"] + 1))
+
+    def answer(self, question, passage):
+        """The likeliest word, and its neighbours while they are likely."""
+        kind = self.lookup.kind(question)
+        odds = [self.odds(kind, passage, i) for i in range(len(passage))]
+        if not odds:
+            return ""
+        start = end = odds.index(max(odds))
+        while start and odds[start - 1] > 0:
+            start -= 1
+        while end + 1 < len(odds) and odds[end + 1] > 0:
+            end += 1
+        return " ".join(passage[start:end + 1])
+
+
 # === Name the rows of a text ===
-SAID = ["<stop>", "the", "a", "of", "is", *FIELDS]  # all that can be said
+SHAPES = ["<0>", "<Xx>", "<xx>", "<edge>"]
+
+
+def shape(word):
+    """shape("Suva") -> "<Xx>" """
+    if word == "<edge>":
+        return word
+    return "<0>" if word[0].isdigit() else "<Xx>" if word[0].isupper() else (
+        "<xx>")
+
+
+class Row:
+    """One row of the table. Adam passes over it while it has no gradient."""
+
+    def __init__(self):
+        self.value = [[random.gauss(0, 0.3) for _ in range(WIDTH)]]
+        self.grad = None
 
 
 class Reader:
-    """A table, with a row for each role of a word: five places of a window,
-    the question, three in the state. A rare word is only its shape: the
-    reader sees that there is a name, but not which."""
+    """A row for each word in each role that it can play. A window tells only
+    common words apart, of others it sees the shape: that there is a name,
+    not which. A question's every word has a row, and so has every word of a
+    taught fact as something to say: there a fact can be learned by heart."""
 
-    def __init__(self, texts):
-        counts = Counter(word for text in texts for word in set(text))
-        known = ["<edge>", "<Xx>", "<xx>", "<0>", *SAID]
-        known += sorted(word for word, n in counts.items()
-                        if n >= COMMON and word not in SAID)
-        self.id = {word: i for i, word in enumerate(known)}
-        self.part = (2 * WINDOW + 5) * len(known)  # two, then those to say
-        self.said = self.part + 2
-        self.value = [[random.gauss(0, 0.3) for _ in range(WIDTH)]
-                      for _ in range(self.said + len(SAID))]
+    def __init__(self, common, asked, facts):
+        self.said = ["<stop>", *facts]
+        self.number = {word: i for i, word in enumerate(self.said)}
+        places = range(2 * WINDOW + 1)
+        roles = {**dict.fromkeys([*places, "next"], common), "asked": asked,
+                 "last": facts}
+        self.table = {(role, word): Row() for role, known in roles.items()
+                      for word in [*SHAPES, *known]}
+        self.table |= {("say", word): Row() for word in self.said}
+        self.table |= {("part", part): Row() for part in (False, True)}
 
-    def rows(self, role, text):
-        """The row of each word in a role: its own or that of its shape."""
-        shapes = ["<0>" if word[0].isdigit() else "<Xx>" if word[0].isupper()
-                  else "<xx>" for word in text]
-        return [role * len(self.id) + self.id.get(word, self.id[shape])
-                for word, shape in zip(text, shapes)]
+    def rows(self, role, word, both=False):
+        """A word's own row, or that of its shape; or both, so that the
+        shape's is trained for names that have no row of their own."""
+        own = self.table.get((role, word))
+        row = self.table[role, shape(word)]
+        return [own or row] if not both or own in (None, row) else [row, own]
 
     # --- Options and states ---
     def options(self, question, passage):
-        """A bag for each word to say, one row; and for each to copy: the
-        words of its window, each in its place, and its part."""
+        """A bag for each word to say, and one for each word to copy: the
+        words of its window, each in its place, and which text it is in."""
         edge = ["<edge>"] * WINDOW  # so that every word has a full window
         text = edge + question + passage + edge
-        columns = [self.rows(p, text[p:]) for p in range(2 * WINDOW + 1)]
-        part = [self.part] * len(question) + [self.part + 1] * len(passage)
-        return ([(self.said + i,) for i in range(len(SAID))]
-                + list(zip(*columns, part)))
+        columns = [[self.rows(place, word) for word in text[place:]]
+                   for place in range(2 * WINDOW + 1)]
+        part = [[self.table["part", i >= len(question)]]
+                for i in range(len(question + passage))]
+        return ([[self.table["say", word]] for word in self.said]
+                + [sum(bag, []) for bag in zip(*columns, part)])
 
-    def state(self, question, text, said, last):
-        """A bag: the question, all that was said, the word said last, and
-        the word that follows the one copied last in the text."""
-        role = 2 * WINDOW + 1
-        return (self.rows(role, question) + self.rows(role + 1, said)
-                + self.rows(role + 2, ["<edge>", *said][-1:])
-                + self.rows(role + 3, [*text, "<edge>"][last + 1:last + 2]))
+    def state(self, question, text, answer, last):
+        """A bag: the question, the word answered last, and the word that
+        follows the one copied last."""
+        bag = [row for word in question
+               for row in self.rows("asked", word, both=True)]
+        follows = text[last + 1:last + 2] if last >= 0 else []
+        return (bag + self.rows("last", ["<edge>", *answer][-1], both=True)
+                + self.rows("next", [*follows, "<edge>"][0]))
 
-    # --- Add the rows of a bag ---
-    def encode(self, bags):
-        """y = tanh(sum of the rows of a bag), for each bag: [bags][16].
 
-        Without tanh, words could not change what their neighbours mean.
-        """
-        return [[tanh(sum(column)) for column in zip(*[
-            self.value[r] for r in bag])] for bag in bags]
+# --- Add the rows of a bag ---
+def encode(bags):
+    """y = tanh(sum of the rows of a bag), for each bag: [bags][WIDTH].
 
-    def pull(self, bags, out, dout):
-        """Every row of a bag gets dy (1 - y^2), since tanh' = 1 - tanh^2."""
-        for bag, y, dy in zip(bags, out, dout):
-            dx = [d * (1 - v * v) for d, v in zip(dy, y)]
-            for r in bag:
-                self.grad[r] = list(map(add, self.grad[r], dx))
+    Without tanh, words could not change what their neighbours mean.
+    """
+    return [[tanh(sum(column)) for column in zip(*[
+        row.value[0] for row in bag])] for bag in bags]
+
+
+def pull(bags, out, dout):
+    """Every row of a bag gets dy (1 - y^2), since tanh' = 1 - tanh^2."""
+    for bag, y, dy in zip(bags, out, dout):
+        dx = [d * (1 - v * v) for d, v in zip(dy, y)]
+        for row in bag:
+            row.grad = [list(map(add, row.grad[0], dx)) if row.grad else dx]
 
 
 # === Say a word or copy one ===
@@ -282,22 +397,21 @@ def choices(query, options):
     return [e / total for e in exps]
 
 
-def lead(text, sentence):
+def lead(reader, text, answer):
     """At each step (right options, position last copied).
 
-    Of several places the next is followed, or any: were it always the
-    first, a reader that prefers another comes into untrained states.
-    lead(["?", "Fiji"], ["of", "Fiji"]) -> [([3], -1), ([12], -1), ([0], 1)]
+    A word may be said, if the reader can say it, and copied from wherever
+    it stands. Of several places one is followed at random, for the reader
+    may choose any.
     """
     steps, last = [], -1
-    for word in [*sentence, SAID[0]]:
+    for word in [*answer, "<stop>"]:
         places = [i for i, other in enumerate(text) if other == word]
-        if word in SAID:
-            steps.append(([SAID.index(word)], last))
-        else:
-            steps.append(([len(SAID) + i for i in places], last))
-            last = last + 1 if last + 1 in places else (
-                random.choice(places) if ANY else places[0])
+        said = [reader.number[word]] if word in reader.number else []
+        steps.append((said + [len(reader.said) + i for i in places], last))
+        if places:
+            last = (last + 1 if last >= 0 and last + 1 in places
+                    else random.choice(places))
     return steps
 
 
@@ -308,27 +422,27 @@ def matmul(a, b):
     return [[sumprod(row, column) for column in columns] for row in a]
 
 
-def learn(reader, question, passage, sentence, share):
-    """Mean of -log P(word); adds `share` of its gradient to the table's.
-    A word may stand in several places, and nobody says which to copy: P is
-    the sum of p over all options that give it.
+def learn(reader, question, passage, answer, share):
+    """Mean of -log P(word); adds `share` of its gradient to the rows.
+    Nobody says whether to recite a word or where to copy it from: P is the
+    sum of p over all options that give it.
     """
     text = question + passage
-    steps, bags = lead(text, sentence), reader.options(question, passage)
-    states = [reader.state(question, text, sentence[:i], last)
+    steps, bags = lead(reader, text, answer), reader.options(question, passage)
+    states = [reader.state(question, text, answer[:i], last)
               for i, (_, last) in enumerate(steps)]
-    options, queries = reader.encode(bags), reader.encode(states)
+    options, queries = encode(bags), encode(states)
     loss, dscores = 0.0, []
     for query, (right, _) in zip(queries, steps):
         p = choices(query, options)
-        mass = sum(p[a] for a in right)  # P, wherever it is copied from
+        mass = sum(p[a] for a in right)  # P, whichever memory gives it
         loss -= log(mass) / len(steps)
         for a in right:  # dz = p - [a is right] p / P
             p[a] -= p[a] / mass
         dscores.append([share / len(steps) * v for v in p])
     if share:  # Z = Q O^T, so dO = dZ^T Q and dQ = dZ O
-        reader.pull(bags, options, matmul(zip(*dscores), queries))
-        reader.pull(states, queries, matmul(dscores, options))
+        pull(bags, options, matmul(zip(*dscores), queries))
+        pull(states, queries, matmul(dscores, options))
     return loss
 
 
@@ -366,142 +480,173 @@ class Adam:
             node.grad = None
 
 # === Training ===
-def example(case, passages, wording=None):
-    """Question, passage and answer of a case (country, kind, fact)."""
-    name, kind, fact = case
-    wording = random.choice(TRAINED) if wording is None else wording
-    return (ask(name, kind, wording), passages[name],
-            words(answer(name, kind, fact)))
-
-
-def train(reader, cases, held, passages):
-    """Adam, with the right passage at hand; prints the learning curve."""
-    optimizer, losses, order = Adam([reader]), [], []
+def train(label, reader, cases, passages):
+    """Adam on the taught questions; prints the learning curve."""
+    optimizer, losses, order = Adam(list(reader.table.values())), [], []
     steps = PASSES * len(cases) // BATCH
     for step in range(1, steps + 1):
-        if len(order) < BATCH:
-            order = random.sample(cases, len(cases))  # a pass begins
-        reader.grad = [[0.0] * WIDTH for _ in reader.value]
-        losses += [learn(reader, *example(order.pop(), passages), 1 / BATCH)
-                   for _ in range(BATCH)]
-        optimizer.step(RATE * min(step / WARM_UP, (steps - step)
+        while len(order) < BATCH:
+            order += random.sample(cases, len(cases))  # a pass begins
+        for _ in range(BATCH):
+            name, kind, fact = order.pop()
+            page = (random.choice(cases)[0] if random.random() < WRONG
+                    else name)
+            shown = random.random() < READERS[label]
+            passage = passages[page] if shown else []
+            losses.append(learn(reader, ask(name, kind), passage,
+                                words(fact), 1 / BATCH))
+        optimizer.step(RATE * min(step / max(1, WARM_UP), (steps - step)
                                   / max(1, steps - WARM_UP)))
-        if step % 120 == 0:  # always in the same wording, to compare
-            val = fmean(learn(reader, *example(case, passages, 0), 0)
-                        for case in held)
-            print(f"step {step:4} | train "
-                  f"{fmean(losses[-120 * BATCH:]):.3f} | held-out {val:.3f}")
+        if step % 50 == 0:
+            print(f"{label:6} | step {step:4} | loss "
+                  f"{fmean(losses[-50 * BATCH:]):.3f}")
 
 
 # === Answer word by word ===
 def reply(reader, question, passage):
-    """[(word, p, where from)]: the likeliest option each time, until stop."""
-    text, said, found, last = question + passage, [], [], -1
-    options = reader.encode(reader.options(question, passage))
-    for _ in range(16):  # it may forget to stop
-        state = reader.encode([reader.state(question, text, said, last)])[0]
+    """[(word, p, memory)]: the likeliest option each time, until stop."""
+    text, found, last = question + passage, [], -1
+    options = encode(reader.options(question, passage))
+    while len(found) < 6:  # it may forget to stop
+        answer = [word for word, *_ in found]
+        state = encode([reader.state(question, text, answer, last)])[0]
         p = choices(state, options)  # options stay, the state moves on
         option = p.index(max(p))
-        if option == 0:  # SAID[0] is <stop>
+        if option == 0:  # <stop>
             break
-        copied = option >= len(SAID)
-        last = option - len(SAID) if copied else last
-        said.append(text[last] if copied else SAID[option])
-        found.append((said[-1], p[option], "said" if not copied else
-                      "question" if last < len(question) else "passage"))
+        if option < len(reader.said):
+            found.append((reader.said[option], p[option], "weights"))
+        else:
+            last = option - len(reader.said)
+            found.append((text[last], p[option], "question" if last <
+                          len(question) else "passage"))
     return found
 
 
-def respond(reader, questions, passages):
-    return [" ".join(word for word, *_ in reply(reader, question, passage))
-            for question, passage in zip(questions, passages)]
+def answer(reader, question, passage):
+    return " ".join(word for word, *_ in reply(reader, question, passage))
 
 
-def show(reader, case, passages):
-    question, passage, _ = example(case, passages, 0)
-    for line in wrap(" ".join(passage), 68):
-        print(f"passage | {line}")
-    print("question | " + " ".join(question))
-    for word, p, source in reply(reader, question, passage):
-        print(f"answer | {word:12} | {p:.3f} | {source}")
+# === Measure who reads ===
+def by_kind(label, who, said, cases):
+    """The share of right answers for each kind, and for all."""
+    right = [text == fact for text, (*_, fact) in zip(said, cases)]
+    kinds = " ".join(f"{kind} {100 * fmean(hits):3.0f}" for kind in FIELDS
+                     if (hits := [hit for hit, case in zip(right, cases)
+                                  if case[1] == kind]))
+    print(f"{label:22} | {who:8} | all {100 * fmean(right):5.1f}%\n"
+          f"{'':22} | {kinds}")
 
 
-# === Measure the answers ===
-def compare(label, said, cases):
-    """Right to the last word, and right in what comes after "is"."""
-    whole, fact = [100 * fmean(column) for column in zip(*[
-        (a == answer(*case), a.split(" is ")[-1] == case[2])
-        for a, case in zip(said, cases)])]
-    print(f"right | {label:30} | sentence {whole:5.1f}% | fact {fact:5.1f}%")
+def measure_reading(methods, held, plans, countries, passages):
+    """Held-out countries in the wordings of the training, and in others."""
+    index = Index(passages)
+    asked = [ask(name, kind) for name, kind, _ in held]
+    own = [passages[name] for name, *_ in held]
+
+    def reworded(wording):
+        return [write(name, countries[name], [
+            (kind, wording) for kind, _ in plans[name]]) for name, *_ in held]
+
+    for label, questions, texts in [
+            ("bm25's passage", asked, [passages[index.first(question)]
+                                       for question in asked]),
+            ("the right passage", asked, own),
+            ("questions, new frame", [
+                ask(name, kind, NEW_FRAME) for name, kind, _ in held], own),
+            ("questions, new words", [
+                ask(name, kind, NEW_WORDS) for name, kind, _ in held], own),
+            ("sentences, new frame", asked, reworded(NEW_FRAME)),
+            ("sentences, new words", asked, reworded(NEW_WORDS))]:
+        for who, method in methods.items():
+            by_kind(label, who, [method(question, text) for question, text
+                                 in zip(questions, texts)], held)
 
 
-def measure_answers(reader, held, passages, known):
-    """All held-out questions; texts and wordings change, the reader not."""
-    asked = [example(case, passages)[0] for case in held]
-    index, own = Index(passages), [passages[name] for name, *_ in held]
-    found = [passages[index.first(question)] for question in asked]
-    others = [random.choice([text for other, text in passages.items()
-                             if other != name]) for name, *_ in held]
-    frame, new = [[ask(name, kind, wording) for name, kind, _ in held]
-                  for wording in (NEW_FRAME, NEW_WORDS)]
-    compare("bm25's passage", respond(reader, asked, found), held)
-    compare("the right passage", respond(reader, asked, own), held)
-    compare("another country's passage", respond(reader, asked, others), held)
-    compare("no passage", respond(reader, asked, [[]] * len(held)), held)
-    compare("asked in a new frame", respond(reader, frame, own), held)
-    compare("asked in new words", respond(reader, new, own), held)
-    # a guess for which the frame of the sentence comes free
-    compare("no reader, the usual fact", [answer(n, k, max(
-        known[k], key=known[k].count)) for n, k, _ in held], held)
-
-
-# --- Edit the index ---
-def edit_the_index(reader, held, passages, known, countries, plans):
-    """Give every held-out country another one's facts, then cut facts out."""
-    asked = [example(case, passages)[0] for case in held]
+# === Measure who remembers ===
+def edit(cases, plans, countries):
+    """Other facts for the same questions, and passages that state them."""
     changed = [(name, kind, random.choice(
-        [v for v in known[kind] if v not in (fact, name)]))
-        for name, kind, fact in held]
-    edited = passages | {name: write(name, {
-        kind: new for other, kind, new in changed if other == name},
-        plans[name]) for name, *_ in held}
-    index = Index(edited)  # the search is made anew, the reader is not
-    found = [edited[index.first(question)] for question in asked]
-    said = respond(reader, asked, found)
-    compare("edited index, the new fact", said, changed)
-    compare("edited index, the old fact", said, held)
-    cut = [write(name, countries[name] | {kind: None}, plans[name])
-           for name, kind, _ in held[:6]]
-    for line in respond(reader, asked, cut):
-        print(f"cut out | {line}")
+        [other[kind] for other in countries.values()
+         if other.get(kind) not in (None, fact, name)]))
+        for name, kind, fact in cases]
+    return changed, {name: write(name, {
+        kind: fact for other, kind, fact in changed if other == name},
+        plans[name]) for name, *_ in cases}
+
+
+def measure_memory(readers, groups, plans, countries, passages):
+    """What is answered with a passage, without one, and against one."""
+    for group, cases in groups.items():
+        questions = [ask(name, kind) for name, kind, _ in cases]
+        changed, edited = edit(cases, plans, countries)
+        for label, written, texts in [
+                ("right passage", cases, passages),
+                ("no passage", cases, defaultdict(list)),
+                ("edited passage", changed, edited)]:
+            for who, reader in readers.items():
+                said = [answer(reader, question, texts[name])
+                        for question, (name, *_) in zip(questions, cases)]
+                true, new = (100 * fmean(
+                    text == fact for text, (*_, fact) in zip(said, facts))
+                    for facts in (cases, written))
+                print(f"{group:8} | {label:14} | {who:6} | true {true:5.1f}%"
+                      f" | as written {new:5.1f}%")
+
+
+def show(readers, case, plans, countries):
+    """One taught question against an edited passage, all readers."""
+    [changed], edited = edit([case], plans, countries)
+    facts = countries[case[0]] | {case[1]: changed[2]}
+    passage = write(case[0], facts, plans[case[0]])
+    for line in wrap(" ".join(passage), 68):
+        print(f"passage  | {line}")
+    question = ask(*case[:2], 0)
+    print("question | " + " ".join(question))
+    for who, reader in readers.items():
+        for word, p, memory in reply(reader, question, passage):
+            print(f"{who:8} | {word:14} | {p:.3f} | from the {memory}")
 
 
 # === Main ===
 def main():
     countries = read()
+    if min(TAUGHT, HELD_OUT, BATCH) < 1 or len(countries) < TAUGHT + HELD_OUT:
+        sys.exit("TAUGHT, HELD_OUT and BATCH must be at least 1, and there "
+                 f"are {len(countries)} countries to teach and to hold out")
     random.seed(SEED)
     names = random.sample(sorted(countries), len(countries))
-    plans = {name: [(kind, random.randrange(3)) for kind in random.sample(
+    plans = {name: [(kind, random.choice(TRAINED)) for kind in random.sample(
         list(FIELDS), len(FIELDS))] for name in names}
     passages = {n: write(n, countries[n], plans[n]) for n in names}
-    taught = names[HELD_OUT:]  # the index has all, the reader meets only these
-    held, cases = ([(n, *fact) for n in part for fact in countries[n].items()]
-                   for part in (names[:HELD_OUT], taught))
-    print(f"{len(names)} countries | {len(taught)} taught, {len(cases):,} "
-          f"questions | {HELD_OUT} held out, {len(held)} questions")
+    taught, held = ([(n, *fact) for n in part for fact in countries[n].items()]
+                    for part in (names[:TAUGHT], names[TAUGHT:][:HELD_OUT]))
+    print(f"{len(names)} countries | {TAUGHT} taught, {len(taught)} questions "
+          f"| {HELD_OUT} held out, {len(held)} questions")
+    everything = [(n, kind) for n in names for kind in countries[n]]
     index = Index(passages)
-    right = fmean(index.first(example(case, passages)[0]) == case[0]
-                  for case in held + cases)
-    print(f"found first | bm25 {100 * right:.1f}%")
-    reader = Reader([passages[n] + [w for kind in countries[n] for form in
-                     TRAINED for w in ask(n, kind, form)] for n in taught])
-    print(f"reader | {len(reader.value) * WIDTH:,} numbers | "
-          f"{len(reader.id)} words and shapes | {len(SAID) - 1} to say")
-    train(reader, cases, held, passages)
-    show(reader, held[0], passages)
-    known = {kind: [v for _, k, v in cases if k == kind] for kind in FIELDS}
-    measure_answers(reader, held, passages, known)
-    edit_the_index(reader, held, passages, known, countries, plans)
+    found = fmean(index.first(ask(*case)) == case[0] for case in everything)
+    print(f"found first | bm25 {100 * found:.1f}%")
+    seen = Counter(word for n in names[:TAUGHT] for word in set(passages[n]))
+    common = sorted(word for word, n in seen.items() if n >= COMMON)
+    asked = sorted({word for name, kind, _ in taught for wording in TRAINED
+                    for word in ask(name, kind, wording)})
+    facts = sorted({word for *_, fact in taught for word in words(fact)})
+    readers = {}
+    for label in READERS:
+        readers[label] = reader = Reader(common, asked, facts)
+        train(label, reader, taught, passages)
+    print(f"reader | {len(reader.table) * WIDTH:,} numbers | {len(common)} "
+          f"common words | {len(asked)} asked | {len(facts)} to say")
+    show(readers, taught[0], plans, countries)
+    label = next(iter(READERS))
+    lookup = Lookup(taught, passages)
+    counts = Counts(taught, passages, lookup, set(common))
+    measure_reading({"lookup": lookup.answer, "counts": counts.answer,
+                     label: lambda *texts: answer(readers[label], *texts)},
+                    held, plans, countries, passages)
+    measure_memory(readers, {"taught": taught, "held out": held}, plans,
+                   countries, passages)
 
 
 if __name__ == "__main__":
