@@ -23,9 +23,11 @@ from collections import Counter, defaultdict
 from hashlib import sha256
 from math import exp, log, sqrt, tanh
 from operator import add, mul
+from os.path import commonprefix
 from pathlib import Path
 from statistics import fmean
 from textwrap import wrap
+from types import SimpleNamespace
 
 try:
     from math import sumprod
@@ -48,7 +50,6 @@ COMMON = 4  # countries that must share a word before windows tell it apart
 PASSES = 20  # over the questions; the closed reader knows them by then
 BATCH = 8  # as in microgpt: Adam is paid for once in eight questions
 RATE = 0.05  # at 0.02 the closed reader has not learned its facts in time
-WARM_UP = 30  # small steps while Adam's running means still say little
 # The files that the run reads: other bytes would give other numbers.
 HASHES = {"countries.jsonl.gz":
           "32ca3689f83b87eb0450db584dc523ee858386594f479472c06458415c329b28"}
@@ -114,60 +115,51 @@ def read():
 
 
 # --- Put the facts into sentences ---
-# Of a kind's five wordings the last two are in no text of the training. One
-# says its words in another order, the other shares none that tells the kind.
-FACTS = {"capital": ["the capital of {n} is {v} .", "{v} is its capital .",
-                     "its government sits in {v} .",
-                     "{n} has {v} as its capital .",
-                     "ministers meet in {v} ."],
-         "population": ["{v} people live in {n} .", "it has {v} inhabitants .",
-                        "its population is {v} .",
-                        "{n} has a population of {v} .",
-                        "the census counted {v} souls ."],
-         "language": ["people in {n} speak {v} .", "{v} is spoken there .",
-                      "its languages include {v} .",
-                      "among its languages is {v} .",
-                      "children learn to read in {v} ."],
-         "resource": ["{n} has {v} .", "its resources include {v} .",
-                      "{v} is found there .", "among its resources is {v} .",
-                      "nature gave it {v} ."],
-         "crop": ["farmers in {n} grow {v} .", "its crops include {v} .",
-                  "its fields give {v} .", "among its crops is {v} .",
-                  "its harvest brings {v} ."],
-         "neighbour": ["{n} borders on {v} .", "it lies next to {v} .",
-                       "its neighbours include {v} .",
-                       "among its neighbours is {v} .",
-                       "beyond its frontier lies {v} ."]}
+# The last wording of a kind is in no text that a reader or a lookup learns.
+FACTS = {"capital": ["the capital of {n} is {v}", "{v} is its capital",
+                     "its government sits in {v}", "ministers meet in {v}"],
+         "population": ["{v} people live in {n}", "it has {v} inhabitants",
+                        "its population is {v}", "a census counted {v} souls"],
+         "language": ["people in {n} speak {v}", "{v} is spoken there",
+                      "its languages include {v}", "children read {v} first"],
+         "resource": ["{n} has {v}", "its resources include {v}",
+                      "{v} is found there", "nature gave it {v}"],
+         "crop": ["farmers in {n} grow {v}", "its crops include {v}",
+                  "its fields give {v}", "a harvest brings {v}"],
+         "neighbour": ["{n} borders on {v}", "it lies next to {v}",
+                       "its neighbours include {v}", "{v} adjoins it"]}
+TRAINED, NEW = [0, 1, 2], [3]
 
 
-def write(name, facts, plan):
-    """A passage: the title, then a sentence a fact, as the plan has them."""
-    return words(f"{name} . " + " ".join(
-        FACTS[kind][wording].format(n=name, v=facts[kind])
-        for kind, wording in plan if facts.get(kind)))
+def write(name, facts, wordings=TRAINED):
+    """A passage: the title, then a sentence a fact, in any order."""
+    return words(" . ".join([name] + [
+        FACTS[kind][random.choice(wordings)].format(n=name, v=facts[kind])
+        for kind in random.sample(list(facts), len(facts))]) + " .")
 
 
 # --- Ask ---
-# Of a kind's five wordings the last two are never trained on: the word for
-# the kind in a new frame, and words that do not name it.
-EVERY = ["what is {a} {k} of {n} ?", "can you name {a} {k} of {n} ?",
-         "{n} has which {k} ?"]
+BOTH = ["what is {a} {k} of {n} ?", "can you name {a} {k} of {n} ?"]
 OWN = {"capital": ["where does the government of {n} sit ?",
                    "from which town is {n} ruled ?"],
        "population": ["how many people live in {n} ?", "how big is {n} ?"],
        "language": ["what do people in {n} speak ?", "how do {n} talk ?"],
        "resource": ["what is found in {n} ?", "what can one mine in {n} ?"],
        "crop": ["what do farmers in {n} grow ?", "what does {n} harvest ?"],
-       "neighbour": ["what does {n} border on ?", "who adjoins {n} ?"]}
-TRAINED, NEW_FRAME, NEW_WORDS = [0, 1, 2], 3, 4
+       "neighbour": ["what does {n} border on ?", "who is next to {n} ?"]}
 ARTICLE = defaultdict(lambda: "a", capital="the", population="the")
 
 
-def ask(name, kind, wording=None):
-    """ask("Fiji", "crop", 3) -> ["Fiji", "has", "which", "crop", "?"]"""
-    forms = [*EVERY[:2], OWN[kind][0], EVERY[2], OWN[kind][1]]
-    form = forms[random.choice(TRAINED) if wording is None else wording]
+def ask(name, kind, wordings=TRAINED):
+    """ask("Fiji", "crop", [3]) -> ["what", "does", "Fiji", "harvest", "?"]"""
+    form = [*BOTH, *OWN[kind]][random.choice(wordings)]
     return words(form.format(a=ARTICLE[kind], k=kind, n=name))
+
+
+def cases(countries, names):
+    """[(country, kind, fact)] of these countries: the questions."""
+    return [(name, *fact) for name in names
+            for fact in countries[name].items()]
 
 
 # === Index the passages ===
@@ -193,19 +185,15 @@ class Index:
         self.mean = fmean(self.lengths.values())
 
     def idf(self, term):
-        """log(1 + (N - n + 0.5) / (n + 0.5)), for n of N passages.
-        Robertson and Sparck Jones have no 1: a term that most passages have
-        then counts against them. Lucene adds it.
-        """
+        """log(1 + (N - n + 0.5) / (n + 0.5)), for n of N passages. Without
+        the 1, a term that most passages have would count against them."""
         n = len(self.postings.get(term, ()))
         return log(1 + (len(self.lengths) - n + 0.5) / (n + 0.5))
 
     # --- Rank with BM25 ---
     def bm25(self, question):
-        """{passage: sum of idf tf / (tf + K1 (1 - B + B l / mean))}.
-        The fraction is 0 without the term and below 1 for ever: its tenth
-        repetition says little that the second did not.
-        """
+        """{passage: sum of idf tf / (tf + K1 (1 - B + B l / mean))}. The
+        fraction stays below 1: a tenth mention says little more."""
         scores = Counter()
         for term in terms(question):
             for key, tf in self.postings.get(term, {}).items():
@@ -220,159 +208,129 @@ class Index:
 
 
 # === Look the answer up ===
-class Lookup:
-    """The sentences that facts stood in, and the words that asked for them.
-
-    No weight is trained: each taught text is read once, and kept.
-    """
-
-    def __init__(self, cases, passages):
-        self.asked, self.patterns = defaultdict(Counter), defaultdict(Counter)
-        for name, kind, fact in cases:
-            for wording in TRAINED:
-                self.asked[kind].update(ask(name, kind, wording))
-            for sentence in " ".join(passages[name]).split(" . "):
-                pattern = f" {sentence} ".replace(f" {name} ", " NAME ")
-                if f" {fact} " in pattern:
-                    self.patterns[kind][pattern.replace(
-                        f" {fact} ", " FACT ").removesuffix(". ")] += 1
-
-    def kind(self, question):
-        """The kind whose questions used these words most: naive Bayes."""
-        return max(FIELDS, key=lambda kind: sum(
-            log((self.asked[kind][word] + 0.1)
-                / (self.asked[kind].total() + 10)) for word in question))
-
-    def answer(self, question, passage):
-        """What stands for FACT in the first sentence that fits, or ""."""
-        name, *sentences = " ".join(passage).removesuffix(" .").split(" . ")
-        for pattern, times in self.patterns[self.kind(question)].most_common():
-            form = re.escape(pattern.strip()).replace("NAME", re.escape(name))
-            for sentence in sentences if times > 1 else []:  # once is chance
-                if found := re.fullmatch(form.replace("FACT", "(.+)"),
-                                         sentence):
-                    return found[1]
-        return ""
-
-
-# --- Count the words around it ---
-class Counts:
-    """Which words stand around a fact of a kind? Naive Bayes: each place of
-    the window votes by itself, with the log of a ratio of two counts."""
-
-    def __init__(self, cases, passages, lookup, known):
-        self.lookup, self.known = lookup, known
-        self.around = defaultdict(Counter)
-        for name, kind, fact in cases:
-            passage, fact = passages[name], words(fact)
-            inside = {i + j for i in range(len(passage)) for j in
-                      range(len(fact)) if passage[i:i + len(fact)] == fact}
-            for i in range(len(passage)):
-                self.around[kind, i in inside].update(
-                    ["all", *self.window(passage, i)])
-
-    def window(self, passage, i):
-        """[(place, word or shape)] of the places around the i-th word."""
-        edge = ["<edge>"] * WINDOW
-        text = (edge + passage + edge)[i:i + 2 * WINDOW + 1]
-        return [(place, word if word in self.known else shape(word))
-                for place, word in enumerate(text)]
-
-    def odds(self, kind, passage, i):
-        """log P(a fact's word) - log P(another's), up to a constant."""
-        yes, no = self.around[kind, True], self.around[kind, False]
-        return sum(log((yes[seen] + 0.3) / (yes["all"] + 9))
-                   - log((no[seen] + 0.3) / (no["all"] + 9))
-                   for seen in self.window(passage, i)) + log(
-                       (yes["all"] + 1) / (no["all"] + 1))
-
-    def answer(self, question, passage):
-        """The likeliest word, and its neighbours while they are likely."""
-        kind = self.lookup.kind(question)
-        odds = [self.odds(kind, passage, i) for i in range(len(passage))]
-        if not odds:
-            return ""
-        start = end = odds.index(max(odds))
-        while start and odds[start - 1] > 0:
-            start -= 1
-        while end + 1 < len(odds) and odds[end + 1] > 0:
-            end += 1
-        return " ".join(passage[start:end + 1])
-
-
-# === Name the rows of a text ===
 SHAPES = ["<0>", "<Xx>", "<xx>", "<edge>"]
 
 
 def shape(word):
     """shape("Suva") -> "<Xx>" """
-    if word == "<edge>":
-        return word
-    return "<0>" if word[0].isdigit() else "<Xx>" if word[0].isupper() else (
-        "<xx>")
+    return word if word == "<edge>" else "<0>" if word[0].isdigit() else (
+        "<Xx>" if word[0].isupper() else "<xx>")
 
 
-class Row:
-    """One row of the table. Adam passes over it while it has no gradient."""
+def runs(passage):
+    """(words, their shape, what is left of them, what is right of them) of
+    all runs of at most three words in a sentence."""
+    name, *sentences = " ".join(passage).removesuffix(" .").split(" . ")
+    for sentence in sentences:
+        text = ["<edge>", *sentence.replace(name, "NAME").split(), "<edge>"]
+        for i in range(1, len(text) - 1):
+            for j in range(i + 1, min(i + 4, len(text))):
+                yield (" ".join(text[i:j]).replace("NAME", name),
+                       shape(text[i]), tuple(text[i - 1::-1]), tuple(text[j:]))
 
-    def __init__(self):
-        self.value = [[random.gauss(0, 0.3) for _ in range(WIDTH)]]
-        self.grad = None
+
+class Lookup:
+    """What stood around each taught fact, and which words asked for it.
+    Nothing is trained: each taught text is read once, and kept."""
+
+    def __init__(self, taught, passages):
+        self.asked, self.around = defaultdict(set), defaultdict(Counter)
+        for name, kind, fact in taught:
+            for i in TRAINED:
+                self.asked[kind] |= set(ask(name, kind, [i]))
+            self.around[kind].update(run[1:] for run in runs(passages[name])
+                                     if run[0] == fact)
+
+    def answer(self, question, passage):
+        """Of the kind for which most of these words have asked, the run
+        whose sides agree, from the inside out, best with those of a fact."""
+        kind = max(FIELDS, key=lambda kind: len(self.asked[kind].intersection(
+            question)))
+
+        def fit(run):
+            return max(((len(commonprefix((run[2], left)))
+                         + len(commonprefix((run[3], right))))
+                        / len(left + right) for (what, left, right), times
+                        in self.around[kind].items()
+                        if times > 1 and what == run[1]), default=0)
+
+        return max(runs(passage), key=fit, default=[""])[0]
 
 
+# === Name the rows of a text ===
 class Reader:
     """A row for each word in each role that it can play. A window tells only
-    common words apart, of others it sees the shape: that there is a name,
-    not which. A question's every word has a row, and so has every word of a
-    taught fact as something to say: there a fact can be learned by heart."""
+    common words apart; of others it sees the shape, that there is a name but
+    not which. Every word of a taught question has a row, and every word of a
+    taught fact can be said: there is room to learn the facts by heart."""
 
-    def __init__(self, common, asked, facts):
+    def __init__(self, vocabularies):
+        common, asked, facts = vocabularies
         self.said = ["<stop>", *facts]
         self.number = {word: i for i, word in enumerate(self.said)}
-        places = range(2 * WINDOW + 1)
-        roles = {**dict.fromkeys([*places, "next"], common), "asked": asked,
-                 "last": facts}
-        self.table = {(role, word): Row() for role, known in roles.items()
-                      for word in [*SHAPES, *known]}
-        self.table |= {("say", word): Row() for word in self.said}
-        self.table |= {("part", part): Row() for part in (False, True)}
+        roles = {**dict.fromkeys(range(2 * WINDOW + 1), common),
+                 "next": common, "asked": asked, "last": facts}
+        keys = [(role, word) for role, known in roles.items()
+                for word in [*SHAPES, *known]]
+        # a row is a parameter of Adam's, which passes over it without grad
+        self.table = {key: SimpleNamespace(grad=None, value=[
+            [random.gauss(0, 0.3) for _ in range(WIDTH)]])
+            for key in keys + [("say", word) for word in self.said]}
 
     def rows(self, role, word, both=False):
         """A word's own row, or that of its shape; or both, so that the
-        shape's is trained for names that have no row of their own."""
+        shape's is trained too, for names that have no row of their own."""
         own = self.table.get((role, word))
         row = self.table[role, shape(word)]
-        return [own or row] if not both or own in (None, row) else [row, own]
+        return [row, own] if both and own not in (None, row) else [own or row]
 
     # --- Options and states ---
     def options(self, question, passage):
         """A bag for each word to say, and one for each word to copy: the
-        words of its window, each in its place, and which text it is in."""
+        words of its window, each in its place."""
         edge = ["<edge>"] * WINDOW  # so that every word has a full window
         text = edge + question + passage + edge
-        columns = [[self.rows(place, word) for word in text[place:]]
+        columns = [[self.rows(place, word)[0] for word in text[place:]]
                    for place in range(2 * WINDOW + 1)]
-        part = [[self.table["part", i >= len(question)]]
-                for i in range(len(question + passage))]
-        return ([[self.table["say", word]] for word in self.said]
-                + [sum(bag, []) for bag in zip(*columns, part)])
+        return ([(self.table["say", word],) for word in self.said]
+                + list(zip(*columns)))
 
     def state(self, question, text, answer, last):
         """A bag: the question, the word answered last, and the word that
         follows the one copied last."""
-        bag = [row for word in question
-               for row in self.rows("asked", word, both=True)]
-        follows = text[last + 1:last + 2] if last >= 0 else []
-        return (bag + self.rows("last", ["<edge>", *answer][-1], both=True)
-                + self.rows("next", [*follows, "<edge>"][0]))
+        return [row for role, word in [
+            *[("asked", word) for word in question],
+            ("last", ["<edge>", *answer][-1]),
+            ("next", [*text, "<edge>"][last + 1] if last >= 0 else "<edge>")]
+            for row in self.rows(role, word, both=role != "next")]
+
+    # --- Answer word by word ---
+    def reply(self, question, passage):
+        """[(word, p, memory)]: the likeliest option each time, until stop."""
+        text, found, last = question + passage, [], -1
+        options = encode(self.options(question, passage))
+        while len(found) < 6:  # it may forget to stop
+            state = self.state(question, text, [w for w, *_ in found], last)
+            p = choices(encode([state])[0], options)  # options stay
+            option = p.index(max(p))
+            if option == 0:  # <stop>
+                break
+            if option < len(self.said):
+                found.append((self.said[option], p[option], "weights"))
+                continue
+            last = option - len(self.said)
+            found.append((text[last], p[option], "question"
+                          if last < len(question) else "passage"))
+        return found
+
+    def answer(self, question, passage):
+        return " ".join(word for word, *_ in self.reply(question, passage))
 
 
 # --- Add the rows of a bag ---
 def encode(bags):
     """y = tanh(sum of the rows of a bag), for each bag: [bags][WIDTH].
-
-    Without tanh, words could not change what their neighbours mean.
-    """
+    Without tanh, words could not change what their neighbours mean."""
     return [[tanh(sum(column)) for column in zip(*[
         row.value[0] for row in bag])] for bag in bags]
 
@@ -387,8 +345,7 @@ def pull(bags, out, dout):
 
 # === Say a word or copy one ===
 def choices(query, options):
-    """p_o = exp(o . q) / sum, for options said and copied alike.
-
+    """p_o = exp(o . q) / sum, for options said and copied alike:
     choices([2], [[0], [0]]) -> [0.5, 0.5]
     """
     scores = [sumprod(option, query) for option in options]
@@ -398,12 +355,9 @@ def choices(query, options):
 
 
 def lead(reader, text, answer):
-    """At each step (right options, position last copied).
-
-    A word may be said, if the reader can say it, and copied from wherever
-    it stands. Of several places one is followed at random, for the reader
-    may choose any.
-    """
+    """At each step (right options, position last copied). A word may be
+    said, if the reader can, and copied from any place where it stands: one
+    of these is followed, at random, for the reader may choose any."""
     steps, last = [], -1
     for word in [*answer, "<stop>"]:
         places = [i for i, other in enumerate(text) if other == word]
@@ -425,8 +379,7 @@ def matmul(a, b):
 def learn(reader, question, passage, answer, share):
     """Mean of -log P(word); adds `share` of its gradient to the rows.
     Nobody says whether to recite a word or where to copy it from: P is the
-    sum of p over all options that give it.
-    """
+    sum of p over all options that give it."""
     text = question + passage
     steps, bags = lead(reader, text, answer), reader.options(question, passage)
     states = [reader.state(question, text, answer[:i], last)
@@ -480,131 +433,93 @@ class Adam:
             node.grad = None
 
 # === Training ===
-def train(label, reader, cases, passages):
-    """Adam on the taught questions; prints the learning curve."""
+def train(label, taught, passages):
+    """A reader after Adam on the taught questions; prints its losses."""
+    names = sorted({name for name, *_ in taught})
+    seen = Counter(word for name in names for word in set(passages[name]))
+    reader = Reader([sorted(group) for group in (
+        [word for word, n in seen.items() if n >= COMMON],
+        {w for n, k, _ in taught for i in TRAINED for w in ask(n, k, [i])},
+        {word for *_, fact in taught for word in words(fact)})])
     optimizer, losses, order = Adam(list(reader.table.values())), [], []
-    steps = PASSES * len(cases) // BATCH
+    steps = PASSES * len(taught) // BATCH
     for step in range(1, steps + 1):
         while len(order) < BATCH:
-            order += random.sample(cases, len(cases))  # a pass begins
+            order += random.sample(taught, len(taught))  # a pass begins
         for _ in range(BATCH):
             name, kind, fact = order.pop()
-            page = (random.choice(cases)[0] if random.random() < WRONG
-                    else name)
+            page = name if random.random() >= WRONG else random.choice(names)
             shown = random.random() < READERS[label]
-            passage = passages[page] if shown else []
-            losses.append(learn(reader, ask(name, kind), passage,
-                                words(fact), 1 / BATCH))
-        optimizer.step(RATE * min(step / max(1, WARM_UP), (steps - step)
-                                  / max(1, steps - WARM_UP)))
+            losses.append(learn(reader, ask(name, kind), passages[page]
+                                if shown else [], words(fact), 1 / BATCH))
+        optimizer.step(RATE * (1 - step / steps))
         if step % 50 == 0:
             print(f"{label:6} | step {step:4} | loss "
                   f"{fmean(losses[-50 * BATCH:]):.3f}")
-
-
-# === Answer word by word ===
-def reply(reader, question, passage):
-    """[(word, p, memory)]: the likeliest option each time, until stop."""
-    text, found, last = question + passage, [], -1
-    options = encode(reader.options(question, passage))
-    while len(found) < 6:  # it may forget to stop
-        answer = [word for word, *_ in found]
-        state = encode([reader.state(question, text, answer, last)])[0]
-        p = choices(state, options)  # options stay, the state moves on
-        option = p.index(max(p))
-        if option == 0:  # <stop>
-            break
-        if option < len(reader.said):
-            found.append((reader.said[option], p[option], "weights"))
-        else:
-            last = option - len(reader.said)
-            found.append((text[last], p[option], "question" if last <
-                          len(question) else "passage"))
-    return found
-
-
-def answer(reader, question, passage):
-    return " ".join(word for word, *_ in reply(reader, question, passage))
+    print(f"{label:6} | {len(reader.table) * WIDTH:,} numbers | "
+          f"{len(reader.said) - 1} words to say")
+    return reader
 
 
 # === Measure who reads ===
-def by_kind(label, who, said, cases):
-    """The share of right answers for each kind, and for all."""
-    right = [text == fact for text, (*_, fact) in zip(said, cases)]
-    kinds = " ".join(f"{kind} {100 * fmean(hits):3.0f}" for kind in FIELDS
-                     if (hits := [hit for hit, case in zip(right, cases)
-                                  if case[1] == kind]))
-    print(f"{label:22} | {who:8} | all {100 * fmean(right):5.1f}%\n"
-          f"{'':22} | {kinds}")
+def right(said, facts):
+    """In percent: right(["Suva", ""], ["Suva", "Apia"]) -> 50.0"""
+    return 100 * fmean(map(str.__eq__, said, facts)) if facts else 0.0
 
 
-def measure_reading(methods, held, plans, countries, passages):
-    """Held-out countries in the wordings of the training, and in others."""
-    index = Index(passages)
-    asked = [ask(name, kind) for name, kind, _ in held]
-    own = [passages[name] for name, *_ in held]
-
-    def reworded(wording):
-        return [write(name, countries[name], [
-            (kind, wording) for kind, _ in plans[name]]) for name, *_ in held]
-
-    for label, questions, texts in [
-            ("bm25's passage", asked, [passages[index.first(question)]
-                                       for question in asked]),
-            ("the right passage", asked, own),
-            ("questions, new frame", [
-                ask(name, kind, NEW_FRAME) for name, kind, _ in held], own),
-            ("questions, new words", [
-                ask(name, kind, NEW_WORDS) for name, kind, _ in held], own),
-            ("sentences, new frame", asked, reworded(NEW_FRAME)),
-            ("sentences, new words", asked, reworded(NEW_WORDS))]:
+def measure_reading(methods, held, countries, passages):
+    """Held-out countries, in the wordings of the training and in others."""
+    index, facts = Index(passages), [fact for *_, fact in held]
+    new = {name: write(name, countries[name], NEW) for name, *_ in held}
+    print("reading | all | " + ", ".join(FIELDS))
+    for label, wordings, texts in [("bm25's passage", TRAINED, None),
+                                   ("the right passage", TRAINED, passages),
+                                   ("question in new words", NEW, passages),
+                                   ("sentences in new words", TRAINED, new)]:
+        asked = [ask(name, kind, wordings) for name, kind, _ in held]
+        given = [texts[name] if texts else passages[index.first(question)]
+                 for question, (name, *_) in zip(asked, held)]
         for who, method in methods.items():
-            by_kind(label, who, [method(question, text) for question, text
-                                 in zip(questions, texts)], held)
+            said = list(map(method.answer, asked, given))
+            shares = [right(*zip(*[(text, fact) for text, (_, kind, fact)
+                                   in zip(said, held) if kind == k]))
+                      for k in FIELDS]
+            print(f"{label:22} | {who:6} | {right(said, facts):5.1f}% |"
+                  + "".join(f"{share:4.0f}" for share in shares))
 
 
 # === Measure who remembers ===
-def edit(cases, plans, countries):
-    """Other facts for the same questions, and passages that state them."""
-    changed = [(name, kind, random.choice(
+def edit(countries, names):
+    """The same countries with other facts, each some other country's."""
+    return {name: {kind: random.choice(
         [other[kind] for other in countries.values()
-         if other.get(kind) not in (None, fact, name)]))
-        for name, kind, fact in cases]
-    return changed, {name: write(name, {
-        kind: fact for other, kind, fact in changed if other == name},
-        plans[name]) for name, *_ in cases}
+         if other.get(kind) not in (None, fact, name)])
+        for kind, fact in countries[name].items()} for name in names}
 
 
-def measure_memory(readers, groups, plans, countries, passages):
+def measure_memory(readers, groups, countries, passages):
     """What is answered with a passage, without one, and against one."""
-    for group, cases in groups.items():
-        questions = [ask(name, kind) for name, kind, _ in cases]
-        changed, edited = edit(cases, plans, countries)
-        for label, written, texts in [
-                ("right passage", cases, passages),
-                ("no passage", cases, defaultdict(list)),
-                ("edited passage", changed, edited)]:
+    for group, names in groups.items():
+        changed = edit(countries, names)
+        edited = {name: write(name, changed[name]) for name in names}
+        true, new = (cases(facts, names) for facts in (countries, changed))
+        for label, texts in [("right passage", passages), ("no passage", {}),
+                             ("edited passage", edited)]:
             for who, reader in readers.items():
-                said = [answer(reader, question, texts[name])
-                        for question, (name, *_) in zip(questions, cases)]
-                true, new = (100 * fmean(
-                    text == fact for text, (*_, fact) in zip(said, facts))
-                    for facts in (cases, written))
-                print(f"{group:8} | {label:14} | {who:6} | true {true:5.1f}%"
-                      f" | as written {new:5.1f}%")
+                said = [reader.answer(ask(name, kind), texts.get(name, []))
+                        for name, kind, _ in true]
+                print(f"{group:8} | {label:14} | {who:6}" + "".join(
+                    f" | {which} {right(said, [f for *_, f in facts]):5.1f}%"
+                    for which, facts in (("true", true), ("edited", new))))
 
 
-def show(readers, case, plans, countries):
-    """One taught question against an edited passage, all readers."""
-    [changed], edited = edit([case], plans, countries)
-    facts = countries[case[0]] | {case[1]: changed[2]}
-    passage = write(case[0], facts, plans[case[0]])
+def show(readers, question, passage):
+    """Every reader's answer to one question, and where each word is from."""
     for line in wrap(" ".join(passage), 68):
         print(f"passage  | {line}")
-    question = ask(*case[:2], 0)
     print("question | " + " ".join(question))
     for who, reader in readers.items():
-        for word, p, memory in reply(reader, question, passage):
+        for word, p, memory in reader.reply(question, passage):
             print(f"{who:8} | {word:14} | {p:.3f} | from the {memory}")
 
 
@@ -616,37 +531,23 @@ def main():
                  f"are {len(countries)} countries to teach and to hold out")
     random.seed(SEED)
     names = random.sample(sorted(countries), len(countries))
-    plans = {name: [(kind, random.choice(TRAINED)) for kind in random.sample(
-        list(FIELDS), len(FIELDS))] for name in names}
-    passages = {n: write(n, countries[n], plans[n]) for n in names}
-    taught, held = ([(n, *fact) for n in part for fact in countries[n].items()]
-                    for part in (names[:TAUGHT], names[TAUGHT:][:HELD_OUT]))
+    groups = {"taught": names[:TAUGHT], "held out": names[TAUGHT:][:HELD_OUT]}
+    passages = {name: write(name, countries[name]) for name in names}
+    taught, held = (cases(countries, group) for group in groups.values())
     print(f"{len(names)} countries | {TAUGHT} taught, {len(taught)} questions "
           f"| {HELD_OUT} held out, {len(held)} questions")
-    everything = [(n, kind) for n in names for kind in countries[n]]
     index = Index(passages)
-    found = fmean(index.first(ask(*case)) == case[0] for case in everything)
+    found = fmean(index.first(ask(name, kind)) == name
+                  for name, kind, _ in cases(countries, names))
     print(f"found first | bm25 {100 * found:.1f}%")
-    seen = Counter(word for n in names[:TAUGHT] for word in set(passages[n]))
-    common = sorted(word for word, n in seen.items() if n >= COMMON)
-    asked = sorted({word for name, kind, _ in taught for wording in TRAINED
-                    for word in ask(name, kind, wording)})
-    facts = sorted({word for *_, fact in taught for word in words(fact)})
-    readers = {}
-    for label in READERS:
-        readers[label] = reader = Reader(common, asked, facts)
-        train(label, reader, taught, passages)
-    print(f"reader | {len(reader.table) * WIDTH:,} numbers | {len(common)} "
-          f"common words | {len(asked)} asked | {len(facts)} to say")
-    show(readers, taught[0], plans, countries)
-    label = next(iter(READERS))
-    lookup = Lookup(taught, passages)
-    counts = Counts(taught, passages, lookup, set(common))
-    measure_reading({"lookup": lookup.answer, "counts": counts.answer,
-                     label: lambda *texts: answer(readers[label], *texts)},
-                    held, plans, countries, passages)
-    measure_memory(readers, {"taught": taught, "held out": held}, plans,
-                   countries, passages)
+    readers = {label: train(label, taught, passages) for label in READERS}
+    who, reader = next(iter(readers.items()))
+    name, kind, _ = taught[0]
+    show(readers, ask(name, kind, [0]),
+         write(name, edit(countries, [name])[name]))
+    measure_reading({"lookup": Lookup(taught, passages), who: reader}, held,
+                    countries, passages)
+    measure_memory(readers, groups, countries, passages)
 
 
 if __name__ == "__main__":
