@@ -1,16 +1,14 @@
 """microrag: a reader with two memories, its weights and a page it is given.
 
-Claim: what such a reader is trained with decides where its facts are. Trained
-with the passage at hand, it copies, keeps no fact in its weights, and follows
-when the passage is edited; trained without, it learns the facts by heart, and
-no passage moves it. Where its training had both, the passage wins.
+Claim: training decides where the facts are. A reader trained with the passage
+at hand copies, keeps no fact in its weights and follows every edit; one that
+is trained without it recites, and no passage moves it. Taught both, it copies.
 
-Left out: a learned retriever, a pretrained language model, more than one
-passage. Lewis et al., "Retrieval-Augmented Generation for
-Knowledge-Intensive NLP Tasks" (2020); Robertson and Zaragoza, "The
-Probabilistic Relevance Framework: BM25 and Beyond" (2009). The facts are the
-CIA World Factbook's of 2015, the sentences ours. The run shows which memory
-answers; as baselines, a lookup and counts, neither of which is trained long.
+Left out: a learned retriever, a pretrained model, several passages. Lewis et
+al., "Retrieval-Augmented Generation for Knowledge-Intensive NLP Tasks" (2020);
+Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and
+Beyond" (2009). The facts are the CIA World Factbook's of 2015. The run shows
+which memory answers, and how well a lookup does what the reader learns.
 """
 
 # === Imports ===
@@ -37,10 +35,9 @@ except ImportError:  # Python 3.10 and 3.11
 
 # === Settings ===
 SEED = 1
-TAUGHT = 30  # countries; their facts are as many as the weights can hold
+TAUGHT = 30  # countries: about as many facts as the weights can hold
 HELD_OUT = 50  # countries that no reader meets in training
-# How often a reader sees the passage in training; else it must recite.
-READERS = {"open": 1.0, "both": 0.5, "closed": 0.0}
+READERS = {"open": 1.0, "both": 0.5, "closed": 0.0}  # share with a passage
 K1 = 1.2  # 1.2 to 2 is usual: how soon a term's repetitions cease to count
 B = 0.75  # as usual: three quarters of the price for a long passage
 WRONG = 0.0  # how often that passage is another country's
@@ -50,7 +47,7 @@ COMMON = 4  # countries that must share a word before windows tell it apart
 PASSES = 20  # over the questions; the closed reader knows them by then
 BATCH = 8  # as in microgpt: Adam is paid for once in eight questions
 RATE = 0.05  # at 0.02 the closed reader has not learned its facts in time
-# The files that the run reads: other bytes would give other numbers.
+WARM_UP = 30  # small steps while Adam's running means still say little
 HASHES = {"countries.jsonl.gz":
           "32ca3689f83b87eb0450db584dc523ee858386594f479472c06458415c329b28"}
 
@@ -92,15 +89,12 @@ def words(text):
 
 
 def first(value):
-    """The first of a list, the longest border, a number as it is written.
-
-    first({"Mali": 7, "Chad": 9}) -> "Chad"
-    """
-    if isinstance(value, dict):
-        return max(value, key=value.get)
+    """first({"Mali": 7, "Chad": 9}) -> "Chad" """
     if isinstance(value, int):
         return f"{value:,}"
-    return value[0] if isinstance(value, list) else value
+    if isinstance(value, dict):  # the longest border
+        return max(value, key=value.get)
+    return value if isinstance(value, str) else value[0]
 
 
 def read():
@@ -115,7 +109,7 @@ def read():
 
 
 # --- Put the facts into sentences ---
-# The last wording of a kind is in no text that a reader or a lookup learns.
+# The last wording of each kind is never taught.
 FACTS = {"capital": ["the capital of {n} is {v}", "{v} is its capital",
                      "its government sits in {v}", "ministers meet in {v}"],
          "population": ["{v} people live in {n}", "it has {v} inhabitants",
@@ -139,7 +133,7 @@ def write(name, facts, wordings=TRAINED):
 
 
 # --- Ask ---
-BOTH = ["what is {a} {k} of {n} ?", "can you name {a} {k} of {n} ?"]
+BOTH = ["which {k} does {n} have ?", "can you name a {k} of {n} ?"]
 OWN = {"capital": ["where does the government of {n} sit ?",
                    "from which town is {n} ruled ?"],
        "population": ["how many people live in {n} ?", "how big is {n} ?"],
@@ -147,13 +141,12 @@ OWN = {"capital": ["where does the government of {n} sit ?",
        "resource": ["what is found in {n} ?", "what can one mine in {n} ?"],
        "crop": ["what do farmers in {n} grow ?", "what does {n} harvest ?"],
        "neighbour": ["what does {n} border on ?", "who is next to {n} ?"]}
-ARTICLE = defaultdict(lambda: "a", capital="the", population="the")
 
 
 def ask(name, kind, wordings=TRAINED):
     """ask("Fiji", "crop", [3]) -> ["what", "does", "Fiji", "harvest", "?"]"""
     form = [*BOTH, *OWN[kind]][random.choice(wordings)]
-    return words(form.format(a=ARTICLE[kind], k=kind, n=name))
+    return words(form.format(k=kind, n=name))
 
 
 def cases(countries, names):
@@ -163,8 +156,8 @@ def cases(countries, names):
 
 
 # === Index the passages ===
-STOP = set(words("a can do does from how in is it its many name of on one the "
-                 "to what where which who you . ?"))
+STOP = set(words("a can do does from have how in is it its many name of on "
+                 "one the to what where which who you . ?"))
 
 
 def terms(text):
@@ -202,12 +195,11 @@ class Index:
         return scores
 
     def first(self, question):
-        """The passage with the highest score; of equals, the first name."""
         scores = self.bm25(question)
         return min(scores, key=lambda key: (-scores[key], key), default="")
 
 
-# === Look the answer up ===
+# === Cut a passage into runs of words ===
 SHAPES = ["<0>", "<Xx>", "<xx>", "<edge>"]
 
 
@@ -218,20 +210,19 @@ def shape(word):
 
 
 def runs(passage):
-    """(words, their shape, what is left of them, what is right of them) of
-    all runs of at most three words in a sentence."""
+    """(words, shape, left side, right side) of runs of up to five words."""
     name, *sentences = " ".join(passage).removesuffix(" .").split(" . ")
     for sentence in sentences:
         text = ["<edge>", *sentence.replace(name, "NAME").split(), "<edge>"]
         for i in range(1, len(text) - 1):
-            for j in range(i + 1, min(i + 4, len(text))):
+            for j in range(i + 1, min(i + 6, len(text))):
                 yield (" ".join(text[i:j]).replace("NAME", name),
                        shape(text[i]), tuple(text[i - 1::-1]), tuple(text[j:]))
 
 
+# === Look the answer up ===
 class Lookup:
-    """What stood around each taught fact, and which words asked for it.
-    Nothing is trained: each taught text is read once, and kept."""
+    """What stood around each taught fact, and which words asked for it."""
 
     def __init__(self, taught, passages):
         self.asked, self.around = defaultdict(set), defaultdict(Counter)
@@ -248,11 +239,11 @@ class Lookup:
             question)))
 
         def fit(run):
-            return max(((len(commonprefix((run[2], left)))
+            return max(((1 + len(commonprefix((run[2], left)))
                          + len(commonprefix((run[3], right))))
-                        / len(left + right) for (what, left, right), times
+                        / (1 + len(left + right)) for (what, left, right), n
                         in self.around[kind].items()
-                        if times > 1 and what == run[1]), default=0)
+                        if n > 1 and what == run[1]), default=0)
 
         return max(runs(passage), key=fit, default=[""])[0]
 
@@ -267,7 +258,6 @@ class Reader:
     def __init__(self, vocabularies):
         common, asked, facts = vocabularies
         self.said = ["<stop>", *facts]
-        self.number = {word: i for i, word in enumerate(self.said)}
         roles = {**dict.fromkeys(range(2 * WINDOW + 1), common),
                  "next": common, "asked": asked, "last": facts}
         keys = [(role, word) for role, known in roles.items()
@@ -278,16 +268,14 @@ class Reader:
             for key in keys + [("say", word) for word in self.said]}
 
     def rows(self, role, word, both=False):
-        """A word's own row, or that of its shape; or both, so that the
-        shape's is trained too, for names that have no row of their own."""
+        """A word's own row or its shape's; or both, to train the shape's."""
         own = self.table.get((role, word))
         row = self.table[role, shape(word)]
         return [row, own] if both and own not in (None, row) else [own or row]
 
     # --- Options and states ---
     def options(self, question, passage):
-        """A bag for each word to say, and one for each word to copy: the
-        words of its window, each in its place."""
+        """A bag for each word to say; for each to copy, its window's."""
         edge = ["<edge>"] * WINDOW  # so that every word has a full window
         text = edge + question + passage + edge
         columns = [[self.rows(place, word)[0] for word in text[place:]]
@@ -296,8 +284,7 @@ class Reader:
                 + list(zip(*columns)))
 
     def state(self, question, text, answer, last):
-        """A bag: the question, the word answered last, and the word that
-        follows the one copied last."""
+        """A bag: the question, the last word, what follows the last copy."""
         return [row for role, word in [
             *[("asked", word) for word in question],
             ("last", ["<edge>", *answer][-1]),
@@ -317,10 +304,10 @@ class Reader:
                 break
             if option < len(self.said):
                 found.append((self.said[option], p[option], "weights"))
-                continue
-            last = option - len(self.said)
-            found.append((text[last], p[option], "question"
-                          if last < len(question) else "passage"))
+            else:
+                last = option - len(self.said)
+                found.append((text[last], p[option], "question"
+                              if last < len(question) else "passage"))
         return found
 
     def answer(self, question, passage):
@@ -331,8 +318,8 @@ class Reader:
 def encode(bags):
     """y = tanh(sum of the rows of a bag), for each bag: [bags][WIDTH].
     Without tanh, words could not change what their neighbours mean."""
-    return [[tanh(sum(column)) for column in zip(*[
-        row.value[0] for row in bag])] for bag in bags]
+    return [[tanh(x) for x in (bag[0].value[0] if len(bag) == 1 else map(
+        sum, zip(*[row.value[0] for row in bag])))] for bag in bags]
 
 
 def pull(bags, out, dout):
@@ -345,23 +332,20 @@ def pull(bags, out, dout):
 
 # === Say a word or copy one ===
 def choices(query, options):
-    """p_o = exp(o . q) / sum, for options said and copied alike:
-    choices([2], [[0], [0]]) -> [0.5, 0.5]
-    """
-    scores = [sumprod(option, query) for option in options]
+    """choices([2], [[0], [0]]) -> [0.5, 0.5]"""
+    scores = [sumprod(option, query) for option in options]  # o . q
     top = max(scores)  # keeps exp() below overflow
     total = sum(exps := [exp(z - top) for z in scores])
     return [e / total for e in exps]
 
 
 def lead(reader, text, answer):
-    """At each step (right options, position last copied). A word may be
-    said, if the reader can, and copied from any place where it stands: one
-    of these is followed, at random, for the reader may choose any."""
+    """At each step (right options, position last copied). Of several places
+    one is followed at random, for the reader may choose any."""
     steps, last = [], -1
     for word in [*answer, "<stop>"]:
         places = [i for i, other in enumerate(text) if other == word]
-        said = [reader.number[word]] if word in reader.number else []
+        said = [i for i, other in enumerate(reader.said) if other == word]
         steps.append((said + [len(reader.said) + i for i in places], last))
         if places:
             last = (last + 1 if last >= 0 and last + 1 in places
@@ -377,9 +361,8 @@ def matmul(a, b):
 
 
 def learn(reader, question, passage, answer, share):
-    """Mean of -log P(word); adds `share` of its gradient to the rows.
-    Nobody says whether to recite a word or where to copy it from: P is the
-    sum of p over all options that give it."""
+    """Mean of -log P(word); adds `share` of its gradient to the rows. P is
+    the sum of p over all options that give the word, said or copied."""
     text = question + passage
     steps, bags = lead(reader, text, answer), reader.options(question, passage)
     states = [reader.state(question, text, answer[:i], last)
@@ -441,7 +424,7 @@ def train(label, taught, passages):
         [word for word, n in seen.items() if n >= COMMON],
         {w for n, k, _ in taught for i in TRAINED for w in ask(n, k, [i])},
         {word for *_, fact in taught for word in words(fact)})])
-    optimizer, losses, order = Adam(list(reader.table.values())), [], []
+    optimizer, losses, order = Adam(list(reader.table.values())), [0.0], []
     steps = PASSES * len(taught) // BATCH
     for step in range(1, steps + 1):
         while len(order) < BATCH:
@@ -452,65 +435,62 @@ def train(label, taught, passages):
             shown = random.random() < READERS[label]
             losses.append(learn(reader, ask(name, kind), passages[page]
                                 if shown else [], words(fact), 1 / BATCH))
-        optimizer.step(RATE * (1 - step / steps))
-        if step % 50 == 0:
-            print(f"{label:6} | step {step:4} | loss "
-                  f"{fmean(losses[-50 * BATCH:]):.3f}")
+        optimizer.step(RATE * min(step / (WARM_UP + 1), 1 - step / steps))
     print(f"{label:6} | {len(reader.table) * WIDTH:,} numbers | "
-          f"{len(reader.said) - 1} words to say")
+          f"{len(reader.said) - 1} to say | loss {fmean(losses[-99:]):.3f}")
     return reader
 
 
 # === Measure who reads ===
-def right(said, facts):
-    """In percent: right(["Suva", ""], ["Suva", "Apia"]) -> 50.0"""
-    return 100 * fmean(map(str.__eq__, said, facts)) if facts else 0.0
+def measure(label, methods, asked, given, **truths):
+    """How many answers are the facts of each list: in all, and by kind."""
+    for who, method in methods.items():
+        said = list(map(method.answer, asked, given))
+        for truth, facts in truths.items():
+            hits = defaultdict(list)
+            for text, (_, kind, fact) in zip(said, facts):
+                hits[kind].append(100 * (text == fact))
+            print(f"{label:16} | {who:6} | {truth:6} | "
+                  f"{fmean(sum(hits.values(), [])):5.1f}% |" + "".join(
+                      f"{fmean(hits[kind] or [0]):4.0f}" for kind in FIELDS))
 
 
 def measure_reading(methods, held, countries, passages):
     """Held-out countries, in the wordings of the training and in others."""
-    index, facts = Index(passages), [fact for *_, fact in held]
-    new = {name: write(name, countries[name], NEW) for name, *_ in held}
-    print("reading | all | " + ", ".join(FIELDS))
-    for label, wordings, texts in [("bm25's passage", TRAINED, None),
-                                   ("the right passage", TRAINED, passages),
-                                   ("question in new words", NEW, passages),
-                                   ("sentences in new words", TRAINED, new)]:
-        asked = [ask(name, kind, wordings) for name, kind, _ in held]
-        given = [texts[name] if texts else passages[index.first(question)]
-                 for question, (name, *_) in zip(asked, held)]
-        for who, method in methods.items():
-            said = list(map(method.answer, asked, given))
-            shares = [right(*zip(*[(text, fact) for text, (_, kind, fact)
-                                   in zip(said, held) if kind == k]))
-                      for k in FIELDS]
-            print(f"{label:22} | {who:6} | {right(said, facts):5.1f}% |"
-                  + "".join(f"{share:4.0f}" for share in shares))
+    names, index = [name for name, *_ in held], Index(passages)
+    new = {name: write(name, countries[name], NEW) for name in names}
+    asked, other = ([ask(name, kind, wordings) for name, kind, _ in held]
+                    for wordings in (TRAINED, NEW))
+    found = [index.first(question) for question in asked]
+    hits = 100 * fmean(map(str.__eq__, found, names))
+    print(f"found first | bm25 {hits:.1f}%")
+    for label, questions, pages in [
+            ("bm25's passage", asked, map(passages.get, found)),
+            ("right passage", asked, map(passages.get, names)),
+            ("new question", other, map(passages.get, names)),
+            ("new sentences", asked, map(new.get, names))]:
+        measure(label, methods, questions, list(pages), true=held)
 
 
 # === Measure who remembers ===
 def edit(countries, names):
-    """The same countries with other facts, each some other country's."""
+    """The same countries, each fact some other country's."""
     return {name: {kind: random.choice(
         [other[kind] for other in countries.values()
          if other.get(kind) not in (None, fact, name)])
         for kind, fact in countries[name].items()} for name in names}
 
 
-def measure_memory(readers, groups, countries, passages):
+def measure_memory(readers, group, names, countries, passages):
     """What is answered with a passage, without one, and against one."""
-    for group, names in groups.items():
-        changed = edit(countries, names)
-        edited = {name: write(name, changed[name]) for name in names}
-        true, new = (cases(facts, names) for facts in (countries, changed))
-        for label, texts in [("right passage", passages), ("no passage", {}),
-                             ("edited passage", edited)]:
-            for who, reader in readers.items():
-                said = [reader.answer(ask(name, kind), texts.get(name, []))
-                        for name, kind, _ in true]
-                print(f"{group:8} | {label:14} | {who:6}" + "".join(
-                    f" | {which} {right(said, [f for *_, f in facts]):5.1f}%"
-                    for which, facts in (("true", true), ("edited", new))))
+    changed = edit(countries, names)
+    true, new = cases(countries, names), cases(changed, names)
+    asked = [ask(name, kind) for name, kind, _ in true]
+    own = [passages[name] for name, *_ in true]
+    edited = [write(name, changed[name]) for name, *_ in true]
+    measure(f"{group}, passage", readers, asked, own, true=true)
+    measure(f"{group}, none", readers, asked, [[]] * len(asked), true=true)
+    measure(f"{group}, edited", readers, asked, edited, true=true, edited=new)
 
 
 def show(readers, question, passage):
@@ -527,19 +507,15 @@ def show(readers, question, passage):
 def main():
     countries = read()
     if min(TAUGHT, HELD_OUT, BATCH) < 1 or len(countries) < TAUGHT + HELD_OUT:
-        sys.exit("TAUGHT, HELD_OUT and BATCH must be at least 1, and there "
-                 f"are {len(countries)} countries to teach and to hold out")
+        sys.exit("TAUGHT, HELD_OUT and BATCH must be at least 1, the first "
+                 f"two together at most {len(countries)}, the countries")
     random.seed(SEED)
     names = random.sample(sorted(countries), len(countries))
-    groups = {"taught": names[:TAUGHT], "held out": names[TAUGHT:][:HELD_OUT]}
+    groups = {"taught": names[:TAUGHT], "held": names[TAUGHT:][:HELD_OUT]}
     passages = {name: write(name, countries[name]) for name in names}
     taught, held = (cases(countries, group) for group in groups.values())
     print(f"{len(names)} countries | {TAUGHT} taught, {len(taught)} questions "
           f"| {HELD_OUT} held out, {len(held)} questions")
-    index = Index(passages)
-    found = fmean(index.first(ask(name, kind)) == name
-                  for name, kind, _ in cases(countries, names))
-    print(f"found first | bm25 {100 * found:.1f}%")
     readers = {label: train(label, taught, passages) for label in READERS}
     who, reader = next(iter(readers.items()))
     name, kind, _ = taught[0]
@@ -547,7 +523,8 @@ def main():
          write(name, edit(countries, [name])[name]))
     measure_reading({"lookup": Lookup(taught, passages), who: reader}, held,
                     countries, passages)
-    measure_memory(readers, groups, countries, passages)
+    for group, members in groups.items():
+        measure_memory(readers, group, members, countries, passages)
 
 
 if __name__ == "__main__":
