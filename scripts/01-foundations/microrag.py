@@ -206,18 +206,19 @@ SHAPES = ["<0>", "<Xx>", "<xx>", "<edge>"]
 def shape(word):
     """shape("Suva") -> "<Xx>" """
     return word if word == "<edge>" else "<0>" if word[0].isdigit() else (
-        "<Xx>" if word[0].isupper() else "<xx>")
+        "<xx>" if word.islower() else "<Xx>")
 
 
 def runs(passage):
-    """(words, shape, left side, right side) of runs of up to five words."""
+    """(words, shapes, left side, right side) of runs of up to five words."""
     name, *sentences = " ".join(passage).removesuffix(" .").split(" . ")
     for sentence in sentences:
         text = ["<edge>", *sentence.replace(name, "NAME").split(), "<edge>"]
         for i in range(1, len(text) - 1):
             for j in range(i + 1, min(i + 6, len(text))):
                 yield (" ".join(text[i:j]).replace("NAME", name),
-                       shape(text[i]), tuple(text[i - 1::-1]), tuple(text[j:]))
+                       (shape(text[i]), shape(text[j - 1])),
+                       tuple(text[i - 1::-1]), tuple(text[j:]))
 
 
 # === Look the answer up ===
@@ -225,18 +226,19 @@ class Lookup:
     """What stood around each taught fact, and which words asked for it."""
 
     def __init__(self, taught, passages):
-        self.asked, self.around = defaultdict(set), defaultdict(Counter)
+        self.asked, self.around = defaultdict(Counter), defaultdict(Counter)
         for name, kind, fact in taught:
             for i in TRAINED:
-                self.asked[kind] |= set(ask(name, kind, [i]))
+                self.asked[kind].update(ask(name, kind, [i]))
             self.around[kind].update(run[1:] for run in runs(passages[name])
                                      if run[0] == fact)
 
     def answer(self, question, passage):
         """Of the kind for which most of these words have asked, the run
         whose sides agree, from the inside out, best with those of a fact."""
-        kind = max(FIELDS, key=lambda kind: len(self.asked[kind].intersection(
-            question)))
+        clues = set(question) - set(" ".join(passage).split(" . ")[0].split())
+        kind = max(FIELDS, key=lambda kind: sum(
+            log(self.asked[kind][word] + 0.1) for word in clues))
 
         def fit(run):
             return max(((1 + len(commonprefix((run[2], left)))
@@ -299,15 +301,14 @@ class Reader:
         while len(found) < 6:  # it may forget to stop
             state = self.state(question, text, [w for w, *_ in found], last)
             p = choices(encode([state])[0], options)  # options stay
-            option = p.index(max(p))
-            if option == 0:  # <stop>
+            if not (option := p.index(max(p))):  # <stop>
                 break
             if option < len(self.said):
                 found.append((self.said[option], p[option], "weights"))
-            else:
-                last = option - len(self.said)
-                found.append((text[last], p[option], "question"
-                              if last < len(question) else "passage"))
+                continue
+            last = option - len(self.said)
+            source = "question" if last < len(question) else "passage"
+            found.append((text[last], p[option], source))
         return found
 
     def answer(self, question, passage):
@@ -340,8 +341,7 @@ def choices(query, options):
 
 
 def lead(reader, text, answer):
-    """At each step (right options, position last copied). Of several places
-    one is followed at random, for the reader may choose any."""
+    """At each step (right options, position last copied: any that fits)."""
     steps, last = [], -1
     for word in [*answer, "<stop>"]:
         places = [i for i, other in enumerate(text) if other == word]
