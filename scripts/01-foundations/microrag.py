@@ -519,7 +519,7 @@ def main():
           f"| {HELD_OUT} held out, {len(held)} questions")
     readers = {label: train(label, taught, passages) for label in READERS}
     who, reader = next(iter(readers.items()))
-    name, kind, _ = taught[0]
+    name, kind, _ = min(taught, key=lambda case: len(case[0]))
     show(readers, ask(name, kind, [0]),
          write(name, edit(countries, [name])[name]))
     measure_reading({"lookup": Lookup(taught, passages), who: reader}, held,
