@@ -507,9 +507,10 @@ def show(readers, question, passage):
 # === Main ===
 def main():
     countries = read()
-    if min(TAUGHT, HELD_OUT, BATCH) < 1 or len(countries) < TAUGHT + HELD_OUT:
-        sys.exit("TAUGHT, HELD_OUT and BATCH must be at least 1, the first "
-                 f"two together at most {len(countries)}, the countries")
+    if min(TAUGHT, HELD_OUT, BATCH, len(READERS)) < 1 or (
+            len(countries) < TAUGHT + HELD_OUT):
+        sys.exit("TAUGHT, HELD_OUT, BATCH and the READERS must be at least 1,"
+                 f" TAUGHT and HELD_OUT together at most {len(countries)}")
     random.seed(SEED)
     names = random.sample(sorted(countries), len(countries))
     groups = {"taught": names[:TAUGHT], "held": names[TAUGHT:][:HELD_OUT]}

@@ -251,10 +251,12 @@ def test_measures_compare_with_the_truth(script, capsys):
 
 def test_settings_that_leave_nothing_get_one_sentence(script, monkeypatch):
     monkeypatch.setattr(script, "TAUGHT", 0)
-    with pytest.raises(SystemExit, match="TAUGHT, HELD_OUT and BATCH must be at least 1"):
+    with pytest.raises(
+        SystemExit, match="TAUGHT, HELD_OUT, BATCH and the READERS must be at least 1"
+    ):
         script.main()
     monkeypatch.setattr(script, "TAUGHT", 230)
-    with pytest.raises(SystemExit, match="at most 239, the countries"):
+    with pytest.raises(SystemExit, match="together at most 239"):
         script.main()
 
 
