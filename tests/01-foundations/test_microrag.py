@@ -249,14 +249,18 @@ def test_measures_compare_with_the_truth(script, capsys):
     assert re.search(r"edited \|  50.0% \| 100   0   0   0   0   0", out)
 
 
-def test_settings_that_leave_nothing_get_one_sentence(script, monkeypatch):
-    monkeypatch.setattr(script, "TAUGHT", 0)
-    with pytest.raises(
-        SystemExit, match="TAUGHT, HELD_OUT, BATCH and the READERS must be at least 1"
-    ):
-        script.main()
-    monkeypatch.setattr(script, "TAUGHT", 230)
-    with pytest.raises(SystemExit, match="together at most 239"):
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("TAUGHT", 0, "must be at least 1"),
+        ("BATCH", 0, "must be at least 1"),
+        ("READERS", {}, "the READERS must be at least 1"),
+        ("TAUGHT", 230, "together at most 239"),
+    ],
+)
+def test_settings_that_leave_nothing_get_one_sentence(script, monkeypatch, name, value, sentence):
+    monkeypatch.setattr(script, name, value)
+    with pytest.raises(SystemExit, match=sentence):
         script.main()
 
 
