@@ -7,7 +7,7 @@ is trained without it recites, and no passage moves it. Taught both, it copies.
 Left out: a learned retriever, a pretrained model, several passages. Lewis et
 al., "Retrieval-Augmented Generation for Knowledge-Intensive NLP Tasks" (2020);
 Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and
-Beyond" (2009). The facts are the CIA World Factbook's, of 2015.
+Beyond" (2009). The run sets pages of the CIA World Factbook against weights.
 """
 
 # === Imports ===
