@@ -185,20 +185,22 @@ def test_windows_see_rare_words_as_shapes_and_questions_see_the_words(script, re
     assert papua[0] is fiji[0] and len(papua) == 2 and len(fiji) == 1
 
 
-def test_an_open_reader_follows_an_edit_and_a_closed_one_does_not(script, reader, monkeypatch):
+def test_a_reader_that_copies_follows_an_edit_and_one_that_recites_does_not(
+    script, reader, monkeypatch
+):
     monkeypatch.setattr(script, "WIDTH", 12)
     random.seed(1)
     edited = ["Santa" if w == "Port" else "Clara" if w == "Moresby" else w for w in PASSAGE]
     answers = {}
-    for label, passage in (("open", PASSAGE), ("closed", [])):
-        learner = script.Reader([SIZES["common"], ["what", "capital", "Papua"], ANSWER])
+    for label, passage, facts in (("copies", PASSAGE, []), ("recites", [], ANSWER)):
+        learner = script.Reader([SIZES["common"], ["what", "capital", "Papua"], facts])
         optimizer = script.Adam(list(learner.table.values()))
         for _ in range(120):
             script.learn(learner, QUESTION, passage, ANSWER, 1.0)
             optimizer.step(0.03)
         answers[label] = [learner.answer(QUESTION, text) for text in (passage, edited)]
-    assert answers["open"] == ["Port Moresby", "Santa Clara"]
-    assert answers["closed"] == ["Port Moresby", "Port Moresby"]
+    assert answers["copies"] == ["Port Moresby", "Santa Clara"]
+    assert answers["recites"] == ["Port Moresby", "Port Moresby"]
 
 
 def test_facts_stand_in_their_passages_and_are_true(script, encyclopedia):
