@@ -34,18 +34,18 @@ except ImportError:  # Python 3.10 and 3.11
 
 # === Settings ===
 SEED = 1
-TAUGHT = 30  # countries: about as many facts as the weights can hold
+TAUGHT = 30  # countries: somewhat more facts than the weights will hold
 HELD_OUT = 50  # countries that no reader meets in training
 READERS = {"open": 1.0, "both": 0.5, "closed": 0.0}  # share with a passage
 K1 = 1.2  # 1.2 to 2 is usual: how soon a term's repetitions cease to count
 B = 0.75  # as usual: three quarters of the price for a long passage
 WRONG = 0.0  # how often that passage is another country's
-WIDTH = 16  # of keys and queries: room for the facts of 30 countries
+WIDTH = 16  # of keys and queries: room for most facts of 30 countries
 WINDOW = 2  # words seen on each side: "capital of Fiji is Suva" just fits
 COMMON = 4  # countries that must share a word before windows tell it apart
-PASSES = 20  # over the questions; the closed reader knows them by then
+PASSES = 20  # over the questions: copying takes a few, reciting them all
 BATCH = 8  # as in microgpt: Adam is paid for once in eight questions
-RATE = 0.05  # at 0.02 the closed reader has not learned its facts in time
+RATE = 0.05  # of Adam's steps; from there it falls to zero
 WARM_UP = 30  # small steps while Adam's running means still say little
 HASHES = {"countries.jsonl.gz":
           "32ca3689f83b87eb0450db584dc523ee858386594f479472c06458415c329b28"}
