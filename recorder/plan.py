@@ -101,7 +101,7 @@ def _every_run(root: Path) -> list[Run]:
 
 
 def _scripts(root: Path) -> list[str]:
-    return sorted(f"{path.parent.name}/{path.stem}" for path in root.glob("scripts/*/*.py"))
+    return sorted(f"{path.parent.name}/{path.stem}" for path in root.glob("scripts/[0-9]*/*.py"))
 
 
 def _experiments(root: Path, name: str) -> dict[str, Experiment]:

@@ -1,15 +1,13 @@
-"""microrag: a small reader that answers from the passage a search hands it.
+"""microrag: a reader with two memories, its weights and a page it is given.
 
-Claim: a network can learn how to answer without learning the answers. Trained
-to say words or copy them, it answers questions about countries that it never
-met, if BM25 finds their passages. Edit a passage and the answer follows.
+Claim: training decides where the facts are. A reader trained with the passage
+at hand copies, keeps no fact in its weights and follows every edit; one that
+is trained without it recites, and no passage moves it. Taught both, it copies.
 
-Left out: a learned retriever, a pretrained language model, more than one
-passage. Lewis et al., "Retrieval-Augmented Generation for
-Knowledge-Intensive NLP Tasks" (2020); Robertson and Zaragoza, "The
-Probabilistic Relevance Framework: BM25 and Beyond" (2009). The facts are the
-CIA World Factbook's of 2015, the sentences ours. The run shows how many
-answers are right to the word, with the passage that BM25 finds and others.
+Left out: a learned retriever, a pretrained model, several passages. Lewis et
+al., "Retrieval-Augmented Generation for Knowledge-Intensive NLP Tasks" (2020);
+Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and
+Beyond" (2009). The run sets pages of the CIA World Factbook against weights.
 """
 
 # === Imports ===
@@ -17,13 +15,16 @@ import gzip
 import json
 import random
 import re
+import sys
 from collections import Counter, defaultdict
 from hashlib import sha256
 from math import exp, log, sqrt, tanh
 from operator import add, mul
+from os.path import commonprefix
 from pathlib import Path
 from statistics import fmean
 from textwrap import wrap
+from types import SimpleNamespace
 
 try:
     from math import sumprod
@@ -33,20 +34,21 @@ except ImportError:  # Python 3.10 and 3.11
 
 # === Settings ===
 SEED = 1
-HELD_OUT = 50  # countries, never trained on, with all their questions
+TAUGHT = 30  # countries: somewhat more facts than the weights will hold
+HELD_OUT = 50  # countries that no reader meets in training
+READERS = {"open": 1.0, "both": 0.5, "closed": 0.0}  # share with a passage
 K1 = 1.2  # 1.2 to 2 is usual: how soon a term's repetitions cease to count
 B = 0.75  # as usual: three quarters of the price for a long passage
-WIDTH = 16  # of keys and queries
+WRONG = 0.0  # how often that passage is another country's
+WIDTH = 16  # of keys and queries: room for most facts of 30 countries
 WINDOW = 2  # words seen on each side: "capital of Fiji is Suva" just fits
-COMMON = 10  # countries that must share a word before it gets its own rows
-PASSES = 6  # over the training questions; the held-out loss is flat by then
+COMMON = 4  # countries that must share a word before windows tell it apart
+PASSES = 20  # over the questions: copying takes a few, reciting them all
 BATCH = 8  # as in microgpt: Adam is paid for once in eight questions
-RATE = 0.02  # 0.05 ends no better on the held-out questions
+RATE = 0.05  # of Adam's steps; from there it falls to zero
 WARM_UP = 30  # small steps while Adam's running means still say little
-ANY = True  # False: train as if names were always copied from the question
-# The files that the run reads: other bytes would give other numbers.
 HASHES = {"countries.jsonl.gz":
-          "248eee02f8aa17c7554a945064079f2bd6ebb7128f8001684c3dcf6b2fe3a6c0"}
+          "32ca3689f83b87eb0450db584dc523ee858386594f479472c06458415c329b28"}
 
 # === Read a shipped file ===
 HERE = Path(globals().get("__file__", "pasted")).resolve()
@@ -76,49 +78,8 @@ def shipped(name):
 
 # === Data ===
 FIELDS = {"capital": "capital", "population": "population",
-          "language": "languages", "resource": "resources",
-          "crop": "agriculture", "neighbour": "borders"}
-
-
-def first(value):
-    """The first listed item of at most three plain words, or None.
-
-    first("Setswana 78.2%, Kalanga 7.9%") -> "Setswana"
-    """
-    if not isinstance(value, str):
-        value = ";".join(value or [])  # the keys of `borders`
-    for item in re.split(", |[;:]", value):  # 545,993 stays whole
-        item = re.sub(r"\(.*|[\d.]+%|\bor .*", "", item).strip()
-        if re.fullmatch(r"[\d,]+|[A-Za-z'-]+( [A-Za-z'-]+){0,2}", item):
-            return None if re.match("negl|none", item.lower()) else item
-    return None
-
-
-def read():
-    """{country: {kind: fact}}; what the file has not is left out."""
-    packed = shipped("countries.jsonl.gz")
-    countries = {}
-    for row in map(json.loads, gzip.decompress(packed).splitlines()):
-        name = re.sub(r" ?\(.*?\)", "", row["name"]).split(",")[0]
-        countries[name] = {kind: fact for kind, field in FIELDS.items()
-                           if (fact := first(row.get(field)))}
-    return countries
-
-
-# --- Put the facts into sentences ---
-# A fact may stand behind its kind, before it, or beside other words.
-FACTS = {"capital": ["the capital of {n} is {v} .", "{v} is its capital .",
-                     "its government sits in {v} ."],
-         "population": ["{v} people live in {n} .", "it has {v} inhabitants .",
-                        "its population is {v} ."],
-         "language": ["people in {n} speak {v} .", "{v} is spoken there .",
-                      "its first language is {v} ."],
-         "resource": ["{n} is rich in {v} .", "its resources include {v} .",
-                      "{v} is found in its ground ."],
-         "crop": ["farmers in {n} grow {v} .", "its crops include {v} .",
-                  "{v} comes from its fields ."],
-         "neighbour": ["{n} borders on {v} .", "it lies next to {v} .",
-                       "its neighbours include {v} ."]}
+          "language": "spoken", "resource": "found",
+          "crop": "grown", "neighbour": "borders"}
 
 
 def words(text):
@@ -126,43 +87,76 @@ def words(text):
     return re.findall(r"[\w,'-]*\w|[.?]", text)
 
 
-def write(name, facts, plan):
-    """A passage: the title, then a sentence a fact, as the plan has them."""
-    return words(f"{name} . " + " ".join(
-        FACTS[kind][wording].format(n=name, v=facts[kind])
-        for kind, wording in plan if facts.get(kind)))
+def first(value):
+    """first({"Mali": 7, "Chad": 9}) -> "Chad" """
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):  # the longest border
+        return max(value, key=value.get)
+    return value if isinstance(value, str) else value[0]
 
 
-# --- Ask and answer ---
-# Of a kind's five wordings the last two are never trained on. One of these
-# still names the kind, in a frame that is new; the other does not name it.
-EVERY = ["what is {a} {k} of {n} ?", "can you name {a} {k} of {n} ?",
-         "{n} has which {k} ?"]
+def read():
+    """{country: {kind: fact}}; what the file has not is left out."""
+    packed = shipped("countries.jsonl.gz")
+    countries = {}
+    for row in map(json.loads, gzip.decompress(packed).splitlines()):
+        name = row["name"].split(",")[0]
+        countries[name] = {kind: " ".join(words(first(row[field])))
+                           for kind, field in FIELDS.items() if field in row}
+    return countries
+
+
+# --- Put the facts into sentences ---
+# The last wording of each kind is never taught.
+FACTS = {"capital": ["the capital of {n} is {v}", "{v} is its capital",
+                     "its government sits in {v}", "ministers meet in {v}"],
+         "population": ["{v} people live in {n}", "it has {v} inhabitants",
+                        "its population is {v}", "a census counted {v} souls"],
+         "language": ["people in {n} speak {v}", "{v} is spoken there",
+                      "its languages include {v}", "children read {v} first"],
+         "resource": ["{n} has {v}", "its resources include {v}",
+                      "{v} is found there", "nature gave it {v}"],
+         "crop": ["farmers in {n} grow {v}", "its crops include {v}",
+                  "its fields give {v}", "a harvest brings {v}"],
+         "neighbour": ["{n} borders on {v}", "it lies next to {v}",
+                       "its neighbours include {v}", "{v} adjoins it"]}
+TRAINED, NEW = [0, 1, 2], [3]
+
+
+def write(name, facts, wordings=TRAINED):
+    """A passage: the title, then a sentence a fact, in any order."""
+    return words(" . ".join([name] + [
+        FACTS[kind][random.choice(wordings)].format(n=name, v=facts[kind])
+        for kind in random.sample(list(facts), len(facts))]) + " .")
+
+
+# --- Ask ---
+BOTH = ["which {k} does {n} have ?", "can you name a {k} of {n} ?"]
 OWN = {"capital": ["where does the government of {n} sit ?",
                    "from which town is {n} ruled ?"],
        "population": ["how many people live in {n} ?", "how big is {n} ?"],
        "language": ["what do people in {n} speak ?", "how do {n} talk ?"],
-       "resource": ["what is {n} rich in ?", "what can one mine in {n} ?"],
+       "resource": ["what is found in {n} ?", "what can one mine in {n} ?"],
        "crop": ["what do farmers in {n} grow ?", "what does {n} harvest ?"],
-       "neighbour": ["what does {n} border on ?", "who adjoins {n} ?"]}
-TRAINED, NEW_FRAME, NEW_WORDS = [0, 1, 2], 3, 4
-ARTICLE = defaultdict(lambda: "a", capital="the", population="the")
+       "neighbour": ["what does {n} border on ?", "who is next to {n} ?"]}
 
 
-def ask(name, kind, wording):
-    """ask("Fiji", "crop", 3) -> ["Fiji", "has", "which", "crop", "?"]"""
-    forms = [*EVERY[:2], OWN[kind][0], EVERY[2], OWN[kind][1]]
-    return words(forms[wording].format(a=ARTICLE[kind], k=kind, n=name))
+def ask(name, kind, wordings=TRAINED):
+    """ask("Fiji", "crop", [3]) -> ["what", "does", "Fiji", "harvest", "?"]"""
+    form = [*BOTH, *OWN[kind]][random.choice(wordings)]
+    return words(form.format(k=kind, n=name))
 
 
-def answer(name, kind, fact):
-    """answer("Fiji", "crop", "copra") -> 'a crop of Fiji is copra'"""
-    return f"{ARTICLE[kind]} {kind} of {name} is {fact}"
+def cases(countries, names):
+    """[(country, kind, fact)] of these countries: the questions."""
+    return [(name, *fact) for name in names
+            for fact in countries[name].items()]
 
 
 # === Index the passages ===
-STOP = set(words("a can do does from how in is it its many name of on one the "
-                 "to what where which who you . ?"))
+STOP = set(words("a can do does from have how in is it its many name of on "
+                 "one the to what where which who you . ?"))
 
 
 def terms(text):
@@ -183,19 +177,15 @@ class Index:
         self.mean = fmean(self.lengths.values())
 
     def idf(self, term):
-        """log(1 + (N - n + 0.5) / (n + 0.5)), for n of N passages.
-        Robertson and Sparck Jones have no 1: a term that most passages have
-        then counts against them. Lucene adds it.
-        """
+        """log(1 + (N - n + 0.5) / (n + 0.5)), for n of N passages. Without
+        the 1, a term that most passages have would count against them."""
         n = len(self.postings.get(term, ()))
         return log(1 + (len(self.lengths) - n + 0.5) / (n + 0.5))
 
     # --- Rank with BM25 ---
     def bm25(self, question):
-        """{passage: sum of idf tf / (tf + K1 (1 - B + B l / mean))}.
-        The fraction is 0 without the term and below 1 for ever: its tenth
-        repetition says little that the second did not.
-        """
+        """{passage: sum of idf tf / (tf + K1 (1 - B + B l / mean))}. The
+        fraction stays below 1: a tenth mention says little more."""
         scores = Counter()
         for term in terms(question):
             for key, tf in self.postings.get(term, {}).items():
@@ -204,102 +194,161 @@ class Index:
         return scores
 
     def first(self, question):
-        """The passage with the highest score; of equals, the first name."""
         scores = self.bm25(question)
         return min(scores, key=lambda key: (-scores[key], key), default="")
 
 
+# === Cut a passage into runs of words ===
+SHAPES = ["<0>", "<Xx>", "<xx>", "<edge>"]
+
+
+def shape(word):
+    """shape("Suva") -> "<Xx>" """
+    return word if word == "<edge>" else "<0>" if word[0].isdigit() else (
+        "<xx>" if word.islower() else "<Xx>")
+
+
+def runs(passage):
+    """(words, shapes, left side, right side) of runs of up to five words."""
+    name, *sentences = " ".join(passage).removesuffix(" .").split(" . ")
+    for sentence in sentences:
+        text = ["<edge>", *sentence.replace(name, "NAME").split(), "<edge>"]
+        for i in range(1, len(text) - 1):
+            for j in range(i + 1, min(i + 6, len(text))):
+                yield (" ".join(text[i:j]).replace("NAME", name),
+                       (shape(text[i]), shape(text[j - 1])),
+                       tuple(text[i - 1::-1]), tuple(text[j:]))
+
+
+# === Look the answer up ===
+class Lookup:
+    """What stood around each taught fact, and which words asked for it."""
+
+    def __init__(self, taught, passages):
+        self.asked, self.around = defaultdict(Counter), defaultdict(Counter)
+        for name, kind, fact in taught:
+            for i in TRAINED:
+                self.asked[kind].update(ask(name, kind, [i]))
+            self.around[kind].update(run[1:] for run in runs(passages[name])
+                                     if run[0] == fact)
+
+    def answer(self, question, passage):
+        """Of the kind for which most of these words have asked, the run
+        whose sides agree, from the inside out, best with those of a fact."""
+        clues = set(question) - set(" ".join(passage).split(" . ")[0].split())
+        kind = max(FIELDS, key=lambda kind: sum(
+            log(self.asked[kind][word] + 0.1) for word in clues))
+
+        def fit(run):
+            return max(((1 + len(commonprefix((run[2], left)))
+                         + len(commonprefix((run[3], right))))
+                        / (1 + len(left + right)) for (what, left, right), n
+                        in self.around[kind].items()
+                        if n > 1 and what == run[1]), default=0)
+
+        return max(runs(passage), key=fit, default=[""])[0]
+
+
 # === Name the rows of a text ===
-SAID = ["<stop>", "the", "a", "of", "is", *FIELDS]  # all that can be said
-
-
 class Reader:
-    """A table, with a row for each role of a word: five places of a window,
-    the question, three in the state. A rare word is only its shape: the
-    reader sees that there is a name, but not which."""
+    """A row for each word in each role that it can play. A window tells only
+    common words apart; of others it sees the shape, that there is a name but
+    not which. Every word of a taught question has a row, and every word of a
+    taught fact can be said: there is room to learn the facts by heart."""
 
-    def __init__(self, texts):
-        counts = Counter(word for text in texts for word in set(text))
-        known = ["<edge>", "<Xx>", "<xx>", "<0>", *SAID]
-        known += sorted(word for word, n in counts.items()
-                        if n >= COMMON and word not in SAID)
-        self.id = {word: i for i, word in enumerate(known)}
-        self.part = (2 * WINDOW + 5) * len(known)  # two, then those to say
-        self.said = self.part + 2
-        self.value = [[random.gauss(0, 0.3) for _ in range(WIDTH)]
-                      for _ in range(self.said + len(SAID))]
+    def __init__(self, vocabularies):
+        common, asked, facts = vocabularies
+        self.said = ["<stop>", *facts]
+        roles = {**dict.fromkeys(range(2 * WINDOW + 1), common),
+                 "next": common, "asked": asked, "last": facts}
+        keys = [(role, word) for role, known in roles.items()
+                for word in [*SHAPES, *known]]
+        # a row is a parameter of Adam's, which passes over it without grad
+        self.table = {key: SimpleNamespace(grad=None, value=[
+            [random.gauss(0, 0.3) for _ in range(WIDTH)]])
+            for key in keys + [("say", word) for word in self.said]}
 
-    def rows(self, role, text):
-        """The row of each word in a role: its own or that of its shape."""
-        shapes = ["<0>" if word[0].isdigit() else "<Xx>" if word[0].isupper()
-                  else "<xx>" for word in text]
-        return [role * len(self.id) + self.id.get(word, self.id[shape])
-                for word, shape in zip(text, shapes)]
+    def rows(self, role, word, both=False):
+        """A word's own row or its shape's; or both, to train the shape's."""
+        own = self.table.get((role, word))
+        row = self.table[role, shape(word)]
+        return [row, own] if both and own not in (None, row) else [own or row]
 
     # --- Options and states ---
     def options(self, question, passage):
-        """A bag for each word to say, one row; and for each to copy: the
-        words of its window, each in its place, and its part."""
+        """A bag for each word to say; for each to copy, its window's."""
         edge = ["<edge>"] * WINDOW  # so that every word has a full window
         text = edge + question + passage + edge
-        columns = [self.rows(p, text[p:]) for p in range(2 * WINDOW + 1)]
-        part = [self.part] * len(question) + [self.part + 1] * len(passage)
-        return ([(self.said + i,) for i in range(len(SAID))]
-                + list(zip(*columns, part)))
+        columns = [[self.rows(place, word)[0] for word in text[place:]]
+                   for place in range(2 * WINDOW + 1)]
+        return ([(self.table["say", word],) for word in self.said]
+                + list(zip(*columns)))
 
-    def state(self, question, text, said, last):
-        """A bag: the question, all that was said, the word said last, and
-        the word that follows the one copied last in the text."""
-        role = 2 * WINDOW + 1
-        return (self.rows(role, question) + self.rows(role + 1, said)
-                + self.rows(role + 2, ["<edge>", *said][-1:])
-                + self.rows(role + 3, [*text, "<edge>"][last + 1:last + 2]))
+    def state(self, question, text, answer, last):
+        """A bag: the question, the last word, what follows the last copy."""
+        return [row for role, word in [
+            *[("asked", word) for word in question],
+            ("last", ["<edge>", *answer][-1]),
+            ("next", [*text, "<edge>"][last + 1] if last >= 0 else "<edge>")]
+            for row in self.rows(role, word, both=role != "next")]
 
-    # --- Add the rows of a bag ---
-    def encode(self, bags):
-        """y = tanh(sum of the rows of a bag), for each bag: [bags][16].
+    # --- Answer word by word ---
+    def reply(self, question, passage):
+        """[(word, p, memory)]: the likeliest option each time, until stop."""
+        text, found, last = question + passage, [], -1
+        options = encode(self.options(question, passage))
+        while len(found) < 6:  # it may forget to stop
+            state = self.state(question, text, [w for w, *_ in found], last)
+            p = choices(encode([state])[0], options)  # options stay
+            if not (option := p.index(max(p))):  # <stop>
+                break
+            if option < len(self.said):
+                found.append((self.said[option], p[option], "weights"))
+                continue
+            last = option - len(self.said)
+            source = "question" if last < len(question) else "passage"
+            found.append((text[last], p[option], source))
+        return found
 
-        Without tanh, words could not change what their neighbours mean.
-        """
-        return [[tanh(sum(column)) for column in zip(*[
-            self.value[r] for r in bag])] for bag in bags]
+    def answer(self, question, passage):
+        return " ".join(word for word, *_ in self.reply(question, passage))
 
-    def pull(self, bags, out, dout):
-        """Every row of a bag gets dy (1 - y^2), since tanh' = 1 - tanh^2."""
-        for bag, y, dy in zip(bags, out, dout):
-            dx = [d * (1 - v * v) for d, v in zip(dy, y)]
-            for r in bag:
-                self.grad[r] = list(map(add, self.grad[r], dx))
+
+# --- Add the rows of a bag ---
+def encode(bags):
+    """y = tanh(sum of the rows of a bag), for each bag: [bags][WIDTH].
+    Without tanh, words could not change what their neighbours mean."""
+    return [[tanh(x) for x in (bag[0].value[0] if len(bag) == 1 else map(
+        sum, zip(*[row.value[0] for row in bag])))] for bag in bags]
+
+
+def pull(bags, out, dout):
+    """Every row of a bag gets dy (1 - y^2), since tanh' = 1 - tanh^2."""
+    for bag, y, dy in zip(bags, out, dout):
+        dx = [d * (1 - v * v) for d, v in zip(dy, y)]
+        for row in bag:
+            row.grad = [list(map(add, row.grad[0], dx)) if row.grad else dx]
 
 
 # === Say a word or copy one ===
 def choices(query, options):
-    """p_o = exp(o . q) / sum, for options said and copied alike.
-
-    choices([2], [[0], [0]]) -> [0.5, 0.5]
-    """
-    scores = [sumprod(option, query) for option in options]
+    """choices([2], [[0], [0]]) -> [0.5, 0.5]"""
+    scores = [sumprod(option, query) for option in options]  # o . q
     top = max(scores)  # keeps exp() below overflow
     total = sum(exps := [exp(z - top) for z in scores])
     return [e / total for e in exps]
 
 
-def lead(text, sentence):
-    """At each step (right options, position last copied).
-
-    Of several places the next is followed, or any: were it always the
-    first, a reader that prefers another comes into untrained states.
-    lead(["?", "Fiji"], ["of", "Fiji"]) -> [([3], -1), ([12], -1), ([0], 1)]
-    """
+def lead(reader, text, answer):
+    """At each step (right options, position last copied: any that fits)."""
     steps, last = [], -1
-    for word in [*sentence, SAID[0]]:
+    for word in [*answer, "<stop>"]:
         places = [i for i, other in enumerate(text) if other == word]
-        if word in SAID:
-            steps.append(([SAID.index(word)], last))
-        else:
-            steps.append(([len(SAID) + i for i in places], last))
-            last = last + 1 if last + 1 in places else (
-                random.choice(places) if ANY else places[0])
+        said = [i for i, other in enumerate(reader.said) if other == word]
+        steps.append((said + [len(reader.said) + i for i in places], last))
+        if places:
+            last = (last + 1 if last >= 0 and last + 1 in places
+                    else random.choice(places))
     return steps
 
 
@@ -310,27 +359,25 @@ def matmul(a, b):
     return [[sumprod(row, column) for column in columns] for row in a]
 
 
-def learn(reader, question, passage, sentence, share):
-    """Mean of -log P(word); adds `share` of its gradient to the table's.
-    A word may stand in several places, and nobody says which to copy: P is
-    the sum of p over all options that give it.
-    """
+def learn(reader, question, passage, answer, share):
+    """Mean of -log P(word); adds `share` of its gradient to the rows. P is
+    the sum of p over all options that give the word, said or copied."""
     text = question + passage
-    steps, bags = lead(text, sentence), reader.options(question, passage)
-    states = [reader.state(question, text, sentence[:i], last)
+    steps, bags = lead(reader, text, answer), reader.options(question, passage)
+    states = [reader.state(question, text, answer[:i], last)
               for i, (_, last) in enumerate(steps)]
-    options, queries = reader.encode(bags), reader.encode(states)
+    options, queries = encode(bags), encode(states)
     loss, dscores = 0.0, []
     for query, (right, _) in zip(queries, steps):
         p = choices(query, options)
-        mass = sum(p[a] for a in right)  # P, wherever it is copied from
+        mass = sum(p[a] for a in right)  # P, whichever memory gives it
         loss -= log(mass) / len(steps)
         for a in right:  # dz = p - [a is right] p / P
             p[a] -= p[a] / mass
         dscores.append([share / len(steps) * v for v in p])
     if share:  # Z = Q O^T, so dO = dZ^T Q and dQ = dZ O
-        reader.pull(bags, options, matmul(zip(*dscores), queries))
-        reader.pull(states, queries, matmul(dscores, options))
+        pull(bags, options, matmul(zip(*dscores), queries))
+        pull(states, queries, matmul(dscores, options))
     return loss
 
 
@@ -369,142 +416,116 @@ class Adam:
             node.grad = None
 
 # === Training ===
-def example(case, passages, wording=None):
-    """Question, passage and answer of a case (country, kind, fact)."""
-    name, kind, fact = case
-    wording = random.choice(TRAINED) if wording is None else wording
-    return (ask(name, kind, wording), passages[name],
-            words(answer(name, kind, fact)))
-
-
-def train(reader, cases, held, passages):
-    """Adam, with the right passage at hand; prints the learning curve."""
-    optimizer, losses, order = Adam([reader]), [], []
-    steps = PASSES * len(cases) // BATCH
+def train(label, taught, passages):
+    """A reader after Adam on the taught questions; prints its losses."""
+    names = sorted({name for name, *_ in taught})
+    seen = Counter(word for name in names for word in set(passages[name]))
+    reader = Reader([sorted(group) for group in (
+        [word for word, n in seen.items() if n >= COMMON],
+        {w for n, k, _ in taught for i in TRAINED for w in ask(n, k, [i])},
+        {word for *_, fact in taught for word in words(fact)})])
+    optimizer, losses, order = Adam(list(reader.table.values())), [0.0], []
+    steps = PASSES * len(taught) // BATCH
     for step in range(1, steps + 1):
-        if len(order) < BATCH:
-            order = random.sample(cases, len(cases))  # a pass begins
-        reader.grad = [[0.0] * WIDTH for _ in reader.value]
-        losses += [learn(reader, *example(order.pop(), passages), 1 / BATCH)
-                   for _ in range(BATCH)]
-        optimizer.step(RATE * min(step / WARM_UP, (steps - step)
-                                  / max(1, steps - WARM_UP)))
-        if step % 120 == 0:  # always in the same wording, to compare
-            val = fmean(learn(reader, *example(case, passages, 0), 0)
-                        for case in held)
-            print(f"step {step:4} | train "
-                  f"{fmean(losses[-120 * BATCH:]):.3f} | held-out {val:.3f}")
+        while len(order) < BATCH:
+            order += random.sample(taught, len(taught))  # a pass begins
+        for _ in range(BATCH):
+            name, kind, fact = order.pop()
+            page = name if random.random() >= WRONG else random.choice(names)
+            shown = random.random() < READERS[label]
+            losses.append(learn(reader, ask(name, kind), passages[page]
+                                if shown else [], words(fact), 1 / BATCH))
+        optimizer.step(RATE * min(step / (WARM_UP + 1), 1 - step / steps))
+    print(f"{label:6} | {len(reader.table) * WIDTH:,} numbers | "
+          f"{len(reader.said) - 1} to say | loss {fmean(losses[-99:]):.3f}")
+    return reader
 
 
-# === Answer word by word ===
-def reply(reader, question, passage):
-    """[(word, p, where from)]: the likeliest option each time, until stop."""
-    text, said, found, last = question + passage, [], [], -1
-    options = reader.encode(reader.options(question, passage))
-    for _ in range(16):  # it may forget to stop
-        state = reader.encode([reader.state(question, text, said, last)])[0]
-        p = choices(state, options)  # options stay, the state moves on
-        option = p.index(max(p))
-        if option == 0:  # SAID[0] is <stop>
-            break
-        copied = option >= len(SAID)
-        last = option - len(SAID) if copied else last
-        said.append(text[last] if copied else SAID[option])
-        found.append((said[-1], p[option], "said" if not copied else
-                      "question" if last < len(question) else "passage"))
-    return found
+# === Measure who reads ===
+def measure(label, methods, asked, given, **truths):
+    """How many answers are the facts of each list: in all, and by kind."""
+    for who, method in methods.items():
+        said = list(map(method.answer, asked, given))
+        for truth, facts in truths.items():
+            hits = defaultdict(list)
+            for text, (_, kind, fact) in zip(said, facts):
+                hits[kind].append(100 * (text == fact))
+            print(f"{label:16} | {who:6} | {truth:6} | "
+                  f"{fmean(sum(hits.values(), [])):5.1f}% |" + "".join(
+                      f"{fmean(hits[kind] or [0]):4.0f}" for kind in FIELDS))
 
 
-def respond(reader, questions, passages):
-    return [" ".join(word for word, *_ in reply(reader, question, passage))
-            for question, passage in zip(questions, passages)]
+def measure_reading(methods, held, countries, passages):
+    """Held-out countries, in the wordings of the training and in others."""
+    names, index = [name for name, *_ in held], Index(passages)
+    new = {name: write(name, countries[name], NEW) for name in names}
+    asked, other = ([ask(name, kind, wordings) for name, kind, _ in held]
+                    for wordings in (TRAINED, NEW))
+    found = [index.first(question) for question in asked]
+    hits = 100 * fmean(map(str.__eq__, found, names))
+    print(f"found first | bm25 {hits:.1f}%")
+    for label, questions, pages in [
+            ("bm25's passage", asked, map(passages.get, found)),
+            ("right passage", asked, map(passages.get, names)),
+            ("new question", other, map(passages.get, names)),
+            ("new sentences", asked, map(new.get, names))]:
+        measure(label, methods, questions, list(pages), true=held)
 
 
-def show(reader, case, passages):
-    question, passage, _ = example(case, passages, 0)
+# === Measure who remembers ===
+def edit(countries, names):
+    """The same countries, each fact some other country's."""
+    return {name: {kind: random.choice(
+        [other[kind] for other in countries.values()
+         if other.get(kind) not in (None, fact, name)])
+        for kind, fact in countries[name].items()} for name in names}
+
+
+def measure_memory(readers, group, names, countries, passages):
+    """What is answered with a passage, without one, and against one."""
+    changed = edit(countries, names)
+    true, new = cases(countries, names), cases(changed, names)
+    asked = [ask(name, kind) for name, kind, _ in true]
+    own = [passages[name] for name, *_ in true]
+    edited = [write(name, changed[name]) for name, *_ in true]
+    measure(f"{group}, passage", readers, asked, own, true=true)
+    measure(f"{group}, none", readers, asked, [[]] * len(asked), true=true)
+    measure(f"{group}, edited", readers, asked, edited, true=true, edited=new)
+
+
+def show(readers, question, passage):
+    """Every reader's answer to one question, and where each word is from."""
     for line in wrap(" ".join(passage), 68):
-        print(f"passage | {line}")
+        print(f"passage  | {line}")
     print("question | " + " ".join(question))
-    for word, p, source in reply(reader, question, passage):
-        print(f"answer | {word:12} | {p:.3f} | {source}")
-
-
-# === Measure the answers ===
-def compare(label, said, cases):
-    """Right to the last word, and right in what comes after "is"."""
-    whole, fact = [100 * fmean(column) for column in zip(*[
-        (a == answer(*case), a.split(" is ")[-1] == case[2])
-        for a, case in zip(said, cases)])]
-    print(f"right | {label:30} | sentence {whole:5.1f}% | fact {fact:5.1f}%")
-
-
-def measure_answers(reader, held, passages, known):
-    """All held-out questions; texts and wordings change, the reader not."""
-    asked = [example(case, passages)[0] for case in held]
-    index, own = Index(passages), [passages[name] for name, *_ in held]
-    found = [passages[index.first(question)] for question in asked]
-    others = [random.choice([text for other, text in passages.items()
-                             if other != name]) for name, *_ in held]
-    frame, new = [[ask(name, kind, wording) for name, kind, _ in held]
-                  for wording in (NEW_FRAME, NEW_WORDS)]
-    compare("bm25's passage", respond(reader, asked, found), held)
-    compare("the right passage", respond(reader, asked, own), held)
-    compare("another country's passage", respond(reader, asked, others), held)
-    compare("no passage", respond(reader, asked, [[]] * len(held)), held)
-    compare("asked in a new frame", respond(reader, frame, own), held)
-    compare("asked in new words", respond(reader, new, own), held)
-    # a guess for which the frame of the sentence comes free
-    compare("no reader, the usual fact", [answer(n, k, max(
-        known[k], key=known[k].count)) for n, k, _ in held], held)
-
-
-# --- Edit the index ---
-def edit_the_index(reader, held, passages, known, countries, plans):
-    """Give every held-out country another one's facts, then cut facts out."""
-    asked = [example(case, passages)[0] for case in held]
-    changed = [(name, kind, random.choice(
-        [v for v in known[kind] if v not in (fact, name)]))
-        for name, kind, fact in held]
-    edited = passages | {name: write(name, {
-        kind: new for other, kind, new in changed if other == name},
-        plans[name]) for name, *_ in held}
-    index = Index(edited)  # the search is made anew, the reader is not
-    found = [edited[index.first(question)] for question in asked]
-    said = respond(reader, asked, found)
-    compare("edited index, the new fact", said, changed)
-    compare("edited index, the old fact", said, held)
-    cut = [write(name, countries[name] | {kind: None}, plans[name])
-           for name, kind, _ in held[:6]]
-    for line in respond(reader, asked, cut):
-        print(f"cut out | {line}")
+    for who, reader in readers.items():
+        for word, p, memory in reader.reply(question, passage):
+            print(f"{who:8} | {word:14} | {p:.3f} | from the {memory}")
 
 
 # === Main ===
 def main():
     countries = read()
+    if min(TAUGHT, HELD_OUT, BATCH, len(READERS)) < 1 or (
+            len(countries) < TAUGHT + HELD_OUT):
+        sys.exit("TAUGHT, HELD_OUT, BATCH and the READERS must be at least 1,"
+                 f" TAUGHT and HELD_OUT together at most {len(countries)}")
     random.seed(SEED)
     names = random.sample(sorted(countries), len(countries))
-    plans = {name: [(kind, random.randrange(3)) for kind in random.sample(
-        list(FIELDS), len(FIELDS))] for name in names}
-    passages = {n: write(n, countries[n], plans[n]) for n in names}
-    taught = names[HELD_OUT:]  # the index has all, the reader meets only these
-    held, cases = ([(n, *fact) for n in part for fact in countries[n].items()]
-                   for part in (names[:HELD_OUT], taught))
-    print(f"{len(names)} countries | {len(taught)} taught, {len(cases):,} "
-          f"questions | {HELD_OUT} held out, {len(held)} questions")
-    index = Index(passages)
-    right = fmean(index.first(example(case, passages)[0]) == case[0]
-                  for case in held + cases)
-    print(f"found first | bm25 {100 * right:.1f}%")
-    reader = Reader([passages[n] + [w for kind in countries[n] for form in
-                     TRAINED for w in ask(n, kind, form)] for n in taught])
-    print(f"reader | {len(reader.value) * WIDTH:,} numbers | "
-          f"{len(reader.id)} words and shapes | {len(SAID) - 1} to say")
-    train(reader, cases, held, passages)
-    show(reader, held[0], passages)
-    known = {kind: [v for _, k, v in cases if k == kind] for kind in FIELDS}
-    measure_answers(reader, held, passages, known)
-    edit_the_index(reader, held, passages, known, countries, plans)
+    groups = {"taught": names[:TAUGHT], "held": names[TAUGHT:][:HELD_OUT]}
+    passages = {name: write(name, countries[name]) for name in names}
+    taught, held = (cases(countries, group) for group in groups.values())
+    print(f"{len(names)} countries | {TAUGHT} taught, {len(taught)} questions "
+          f"| {HELD_OUT} held out, {len(held)} questions")
+    readers = {label: train(label, taught, passages) for label in READERS}
+    who, reader = next(iter(readers.items()))
+    name, kind, _ = min(taught, key=lambda case: len(case[0]))
+    show(readers, ask(name, kind, [0]),
+         write(name, edit(countries, [name])[name]))
+    measure_reading({"lookup": Lookup(taught, passages), who: reader}, held,
+                    countries, passages)
+    for group, members in groups.items():
+        measure_memory(readers, group, members, countries, passages)
 
 
 if __name__ == "__main__":

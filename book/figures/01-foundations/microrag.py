@@ -1,14 +1,17 @@
 """Figures of the chapter microrag."""
 
+from statistics import fmean
+
 from matplotlib.figure import Figure
 
 from press.figures import style
 
-RIGHT = r"^right \| {} +\| sentence +(\S+)%"
+ROW = r"^{} +\| {} +\| {} +\| +(\S+)%"
+READERS = ["open", "both", "closed"]
 
 
 def idea(run):
-    """A question finds its passage; the reader says words or copies them."""
+    """A question finds its passage; the reader copies from it or recites."""
     figure, ax = style.diagram(1.9)
     question = style.box(ax, 0.62, 1.55, "question", 0.9)
     index = style.box(ax, 0.62, 0.6, "index", 0.9, ec=style.ACCENT)
@@ -20,46 +23,29 @@ def idea(run):
     style.arrow(ax, question, reader)
     style.arrow(ax, passage, reader, "copy")
     style.arrow(ax, reader, answer, "say")
-    ax.text(0.1, 0.12, "blue: knowledge, edited as text.  rust: skill, trained once.",
+    ax.text(0.1, 0.12, "blue: facts as text.  rust: facts in weights, if any.",
             color=style.GREY, size=style.SMALL)  # fmt: skip
     return figure
 
 
-def learning_curve(run):
-    """Training and held-out loss of the reader."""
-    rows = run.rows(r"^step +(\d+) \| train (\S+) \| held-out (\S+)$")
-    steps, train, held = zip(*rows, strict=True)
-    figure = Figure(figsize=(style.WIDTH, 2.2))
+def memories(run):
+    """What each reader answers without a passage, and against an edited one."""
+    kinds = [
+        ("no passage: the true fact", "taught, none", "true", style.RUST),
+        ("edited passage: the true fact", "taught, edited", "true", style.GREY),
+        ("edited passage: the new fact", "taught, edited", "edited", style.ACCENT),
+    ]
+    figure = Figure(figsize=(style.WIDTH, 2.5))
     ax = figure.subplots()
-    for k, (values, label) in enumerate(((train, "training"), (held, "held out"))):
-        ax.plot(steps, values, label=label, color=style.SERIES[k], marker=style.MARKERS[k],
-                linestyle=style.DASHES[k])  # fmt: skip
-    ax.set(xlabel="step", ylabel="loss (nats a word)", yscale="log")
-    ax.legend()
-    ax.grid(axis="y")
-    return figure
-
-
-def conditions(run):
-    """Exact match under every condition of the run."""
-    names = {
-        "right passage": "the right passage",
-        "BM25's passage": "bm25's passage",
-        "edited, new fact": "edited index, the new fact",
-        "edited, old fact": "edited index, the old fact",
-        "other country's passage": "another country's passage",
-        "no passage": "no passage",
-        "asked in a new frame": "asked in a new frame",
-        "asked in new words": "asked in new words",
-        "usual fact": "no reader, the usual fact",
-    }
-    values = [float(run.fact(RIGHT.format(label))) for label in names.values()]
-    figure = Figure(figsize=(style.WIDTH, 2.6))
-    ax = figure.subplots()
-    colors = [style.ACCENT] * 3 + [style.RUST] * 5 + [style.GREY]
-    ax.hlines(range(len(names)), 0, values, color=colors, linewidth=1.2)
-    ax.scatter(values, range(len(names)), color=colors, s=18, zorder=3)
-    ax.set_yticks(range(len(names)), list(names))
-    ax.set(xlabel="held-out answers right to the word (%)", xlim=(-1, 101))
-    ax.invert_yaxis()
+    for k, (label, row, truth, color) in enumerate(kinds):
+        for i, reader in enumerate(READERS):
+            pattern = ROW.format(row, reader, truth)
+            values = [float(seed.fact(pattern)) for seed in run.seeds("over-seeds")]
+            y = i + 0.26 * (k - 1)
+            ax.barh(y, fmean(values), 0.22, color=color, label=label if i == 0 else None)
+            ax.plot(values, [y] * len(values), ".", color=style.INK, markersize=3.5)
+    ax.set_yticks(range(len(READERS)), READERS)
+    ax.set(xlabel="answers about taught countries (%)", xlim=(0, 103), ylim=(2.5, -0.5))
+    ax.grid(axis="x")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.25), ncols=1, frameon=False)
     return figure
