@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 RUN := .venv/bin/python -m recorder.told
+MACHINE := tests/recorder tests/press tests/proof tests/test_bootstrap.py
 
 .DEFAULT_GOAL := help
 .PHONY: help book runs figures html pdf epub dist check test prove audit bench lock readmes clean setup setup-test
@@ -10,8 +11,8 @@ help:  ## name every target
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 book: setup  ## everything: run the scripts, draw the figures, make HTML, PDF and EPUB
-	@$(RUN) book.bubblewrap
-	@$(RUN) book.texlive
+	@$(RUN) press.system.bubblewrap
+	@$(RUN) press.system.texlive
 	@$(MAKE) --no-print-directory pdf  # first: the web pages cite its page numbers
 	@$(MAKE) --no-print-directory html
 	@$(MAKE) --no-print-directory epub
@@ -20,18 +21,18 @@ runs: setup  ## run what is missing or stale (FRESH=1: without the cache; FROM=a
 	@$(RUN) recorder $(if $(FROM),--from "$(FROM)")
 
 figures: runs  ## draw the figures of the transcripts that changed
-	@$(RUN) book.path
-	@$(RUN) book.figures.draw
+	@$(RUN) press.path
+	@$(RUN) press.figures.draw
 
 html: figures  ## build/html/index.html (needs no TeX)
-	@$(RUN) book.build html
+	@$(RUN) press.build html
 
 pdf: figures  ## build/no-magic.pdf and a PDF a chapter (PAPER=letter; DRAFT=1: a fast look)
-	@$(RUN) book.texlive
-	@$(RUN) book.build pdf
+	@$(RUN) press.system.texlive
+	@$(RUN) press.build pdf
 
 epub: figures  ## build/no-magic.epub (needs no TeX)
-	@$(RUN) book.build epub
+	@$(RUN) press.build epub
 
 dist: setup  ## build/dist/: all files of an edition, named with its version, and their SHA256SUMS
 	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=letter
@@ -39,7 +40,7 @@ dist: setup  ## build/dist/: all files of an edition, named with its version, an
 	@rm -f build/.html-made build/.epub-made  # begun anew: no trace of earlier builds
 	@$(MAKE) --no-print-directory html
 	@$(MAKE) --no-print-directory epub
-	@$(RUN) book.dist
+	@$(RUN) press.dist
 
 check: setup-test  ## style, types and house rules, in seconds
 	@.venv/bin/ruff check .
@@ -48,15 +49,15 @@ check: setup-test  ## style, types and house rules, in seconds
 	@.venv/bin/python -m pytest tests/test_house.py
 
 test: check book  ## everything: check, the book, every test
-	@$(RUN) book.chromium
-	@.venv/bin/python -m pytest -n 2 --dist loadfile tests/machine
-	@.venv/bin/python -m pytest -n 2 --dist loadfile tests --ignore tests/machine  # JAX allows no forks after it
+	@$(RUN) press.system.chromium
+	@.venv/bin/python -m pytest -n 2 --dist loadfile $(MACHINE)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile tests $(addprefix --ignore=,$(MACHINE))  # JAX allows no forks after it
 
 prove: setup-test book  ## the same numbers everywhere, nothing lost: half an hour, the first time longer
 	@.venv/bin/python -m proof
 
 audit: setup-test  ## are all packages locked, the installed ones those, and free of known faults?
-	@$(RUN) book.audit
+	@$(RUN) press.audit
 
 bench: book  ## print what scripts and builds cost in user seconds, and how that grows
 	@$(RUN) bench
@@ -70,7 +71,7 @@ lock:  ## write the lock files from pyproject.toml (needs uv)
 	    --no-emit-index-url --group audit -o requirements-audit.lock
 
 readmes: runs  ## write scripts/*/README.md from the chapters' headers and the runs
-	@$(RUN) book.readmes
+	@$(RUN) press.readmes
 
 clean:  ## remove everything that was made, except .venv and the cache of runs
 	rm -rf build

@@ -30,8 +30,9 @@ ROUNDS = 3
 BUDGET = defaultdict(lambda: 60, microgpt=90, microattention=90)  # user seconds of a script
 QUICK = "01-foundations/microtokenizer"  # the script that the recorder's overhead is measured on
 SIZES = (50, 200)  # chapters of the synthetic books
-HTML = ("recorder", "book.path", "book.figures.draw", "book.build html")  # what `make html` calls
-DRAWN = tuple(command for command in HTML if command != "book.figures.draw")  # with lent figures
+# What `make html` calls.
+HTML = ("recorder", "press.path", "press.figures.draw", "press.build html")
+DRAWN = tuple(command for command in HTML if command != "press.figures.draw")  # with lent figures
 
 
 class Cost(NamedTuple):
@@ -156,7 +157,7 @@ def builds(
     report("html from nothing", rounds(anew))
     report("html with nothing to do, at most 3 s", rounds(lambda: cost(copy, *html)))
     report("html after an edit of a chapter, at most 5 s", rounds(edited))
-    made = cost(copy, "book.build pdf")
+    made = cost(copy, "press.build pdf")
     report("pdf from nothing, once", made)
     row("  seconds per 100 pages", 100 * made.user / pages(copy), "", "", f"{pages(copy)} pages")
 

@@ -1,8 +1,8 @@
 """A book of any number of chapters, for measuring how builds grow.
 
 Its chapters are nonsense of the shape of the real ones: a script in sections, which is recorded,
-facts and claims, formulas, a table, a figure, citations, exercises with solutions. Extensions,
-theme and tools are the book's own, copied.
+facts and claims, formulas, a table, a figure, citations, exercises with solutions. The
+recorder and the press are the book's own, copied.
 """
 
 import json
@@ -11,10 +11,7 @@ import shutil
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COPIED = (
-    *("recorder", "book/extensions", "book/theme", "book/conf.py", "book/__init__.py"),
-    *("requirements.lock", "CITATION.cff", "LICENSE"),
-)
+COPIED = (*("recorder", "press", "book/conf.py", "requirements.lock", "CITATION.cff", "LICENSE"),)
 TIERS = ("01-foundations", "02-alignment", "03-systems", "04-agents")
 NONSENSE = """a number that nobody asked for stands beside each token until the loss has seen it
 once more and the row of weights which held it moves a little while all others wait their turn"""
@@ -32,8 +29,6 @@ def write(folder: Path, chapters: int) -> list[str]:
             shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy2(source, target)
-    for file in (ROOT / "book").glob("*.py"):
-        shutil.copy2(file, folder / "book" / file.name)
     names = [f"{TIERS[place * len(TIERS) // chapters]}/nano{place:03}" for place in range(chapters)]
     for place, name in enumerate(names):
         _chapter(folder, name, names[place - 1].split("/")[1] if place else "")

@@ -1,4 +1,4 @@
-"""How Sphinx makes HTML, PDF and EPUB of the book."""
+"""What the book is to Sphinx. How each format is made of it, and looks, is the press's to say."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from book import edition  # noqa: E402
-from book.theme import epub, html  # noqa: E402
-from book.theme.latex import SETTINGS  # noqa: E402
+from press import edition  # noqa: E402
+from press.epub import pages as epub  # noqa: E402
+from press.html import pages as html  # noqa: E402
+from press.pdf import latex as pdf  # noqa: E402
 
 project = "No Magic"
 author = edition.read(ROOT).by
@@ -22,23 +23,23 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_exercise",
-    "book.extensions.changed",
-    "book.extensions.sections",
-    "book.extensions.listings",
-    "book.extensions.facts",
-    "book.extensions.transcripts",
-    "book.extensions.drawn",
-    "book.extensions.numbering",
-    "book.extensions.numrefs",
-    "book.extensions.path",
-    "book.extensions.terms",
-    "book.extensions.references",
-    "book.extensions.cited",
-    "book.extensions.citing",
-    "book.extensions.colophon",
-    "book.extensions.escaped",
+    "press.directives.changed",
+    "press.directives.sections",
+    "press.directives.listings",
+    "press.directives.facts",
+    "press.directives.transcripts",
+    "press.directives.drawn",
+    "press.directives.numbering",
+    "press.directives.numrefs",
+    "press.directives.path",
+    "press.directives.terms",
+    "press.directives.references",
+    "press.directives.cited",
+    "press.directives.citing",
+    "press.directives.colophon",
+    "press.directives.escaped",
 ]
-exclude_patterns = ["theme", "figures", "extensions", "back/solutions"]
+exclude_patterns = ["figures", "back/solutions"]
 nitpicky = True
 numfig = True
 
@@ -49,14 +50,8 @@ bibtex_bibfiles = ["../references.bib"]
 bibtex_default_style = "by-author"
 bibtex_reference_style = "round"
 
-# --- HTML (the settings are in book/theme/html.py, the look in book/theme/static)
-extensions += ["book.extensions.mathematics", "book.theme.html"]
-globals().update(html.SETTINGS)
-
-# --- PDF (the settings are with the design, in book/theme/latex.py)
-extensions.append("book.theme.latex")
-globals().update(SETTINGS)
-
-# --- EPUB (the settings are in book/theme/epub.py, the look in book/theme/reader)
-extensions.append("book.theme.epub")
-globals().update(epub.SETTINGS)
+# Each format's settings and its look are in its room of the press.
+extensions += ["press.directives.mathematics"]
+for room in (html, pdf, epub):
+    extensions.append(room.__name__)
+    globals().update(room.SETTINGS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from book.extensions import arithmetic
+from press.directives import arithmetic
 from recorder import header
 from recorder.errors import BookError
 from recorder.layout import chapter_path

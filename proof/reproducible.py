@@ -19,13 +19,13 @@ from recorder.data import sha256
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = (
-    ("book.path",),
-    ("book.figures.draw",),
-    ("book.build", "pdf", "PAPER=letter"),
-    ("book.build", "pdf"),
-    ("book.build", "html"),
-    ("book.build", "epub"),
-    ("book.dist",),
+    ("press.path",),
+    ("press.figures.draw",),
+    ("press.build", "pdf", "PAPER=letter"),
+    ("press.build", "pdf"),
+    ("press.build", "html"),
+    ("press.build", "epub"),
+    ("press.dist",),
 )
 MADE = ("no-magic*.pdf", "no-magic.epub", "chapters/*", "dist/*", "figures/*/*", "html/**/*")
 FAR = {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "LANG": "C", "USER": "nobody"}

@@ -1,13 +1,18 @@
-"""What every test shares: the script that a test file is about."""
+"""What tests share: the script that a test file is about, books of tiny scripts, a table."""
 
 import importlib.util
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from proof.table import Row, laid_out
+from tests.workshop import Workshop
+
+# Ctrl-C reaches what tests start, as in a terminal, even where a shell started them to ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,6 +27,23 @@ def script(request: pytest.FixtureRequest) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
+    """An empty book with a cache folder of its own."""
+    made = Workshop(tmp_path / "first", tmp_path / "cache")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def recorded(workshop: Workshop) -> Workshop:
+    """A book with one script that reads data, and one experiment: both recorded."""
+    workshop.fill()
+    assert workshop.record() == []
+    assert sorted(workshop.ran()) == ["one", "one--more"]
+    return workshop
 
 
 @pytest.fixture

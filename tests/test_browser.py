@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from book import chromium
+from press.system import chromium
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "build" / "html"

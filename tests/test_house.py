@@ -17,10 +17,10 @@ from types import ModuleType
 import pytest
 import yaml
 
-from book import path as reading_path
-from book import readmes
-from book.extensions.sections import ORDINARY
-from book.path import Stop
+from press import path as reading_path
+from press import readmes
+from press.directives.sections import ORDINARY
+from press.path import Stop
 from recorder.sections import Section, cut
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +34,18 @@ LENGTH = (
     450,
 )  # least and most lines of a script, without imports, housekeeping, what it carries
 EXAMPLE = re.compile(r"^\W*(\w+\(.*\)) -> (.+?)(?:\"\"\")?$", re.M)
+
+# The rooms of the machine, and those below each, which alone it may import.
+BELOW = {
+    "recorder": [],
+    "press": ["recorder"],
+    "book": ["press", "recorder"],
+    "proof": ["book", "press", "recorder"],
+    "bench": ["book", "press", "recorder"],
+}
+FORMATS = ("press.html", "press.pdf", "press.epub")
+DRIVERS = ("press.build", "press.dist")  # what knows all formats
+MODULES = [path for room in BELOW for path in sorted((ROOT / room).rglob("*.py"))]
 
 each_script = pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
 
@@ -54,8 +66,47 @@ def examples(path: Path) -> list[tuple[str, str]]:
     return [pair for doc in docs for pair in EXAMPLE.findall(doc)]
 
 
+def imports(path: Path) -> set[str]:
+    """The dotted names of all that a file imports: for `from a import b` both a and a.b."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
+    return names
+
+
 def test_there_are_scripts() -> None:
     assert SCRIPTS
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_arrows_run_one_way(path: Path) -> None:
+    """No room knows one that stands above or beside it, no format another."""
+    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    room = module.split(".")[0]
+    for name in imports(path):
+        assert not name.startswith("."), f"{module}: write whole names, not {name}"
+        top = name.split(".")[0]
+        known = top in BELOW and top != room
+        assert not known or top in BELOW[room], f"{module} may not know of {name}"
+        for form in FORMATS:
+            if name.startswith(form) and room == "press":
+                assert module.startswith((form, *DRIVERS)), f"{module} may not know of {name}"
+
+
+def test_book_holds_words_and_drawings() -> None:
+    """What makes pages of them stands in press/."""
+    book = ROOT / "book"
+    files = [path for path in book.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    programs = {path for path in files if path.suffix == ".py"}
+    assert programs == {book / "conf.py", *book.glob("figures/*/*.py")}
+    assert {path.suffix for path in files if path not in programs} <= {".md", ".txt", ".json"}
+    defined = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
+    settings = ast.walk(ast.parse((book / "conf.py").read_text(encoding="utf-8")))
+    assert not any(isinstance(node, defined) for node in settings)
 
 
 @each_script
@@ -82,12 +133,7 @@ def test_lines_fit_the_printed_page(path: Path) -> None:
 
 @each_script
 def test_imports_only_the_standard_library(path: Path) -> None:
-    imported = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="ascii"))):
-        if isinstance(node, ast.Import):
-            imported |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            imported.add((node.module or "").split(".")[0])
+    imported = {name.split(".")[0] for name in imports(path)}
     assert imported <= sys.stdlib_module_names, imported - sys.stdlib_module_names
 
 

@@ -49,9 +49,11 @@ class Checkout:
         for name in TOOLS:
             shutil.copy(ROOT / name, root)
         (root / ".venv").symlink_to((ROOT / ".venv").resolve())
-        ignored = shutil.ignore_patterns("__pycache__", "[0-9]*", "front", "back", "*.md")
-        for room in ("recorder", "book"):
+        for room in ("recorder", "press"):
+            ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / room, root / room, ignore=ignored)
+        (root / "book").mkdir()
+        shutil.copy(ROOT / "book" / "conf.py", root / "book")
         self.write(small.FILES)
 
     def write(self, files: dict[str, str]) -> None:

@@ -16,11 +16,11 @@ Fault = Callable[[Checkout, random.Random], str]
 # What a phase of a build is known by: a piece of the command line of one of its processes.
 PHASES = {
     "runs": "recorder.told\0recorder",
-    "path": "recorder.told\0book.path",
-    "figures": "recorder.told\0book.figures.draw",
-    "html": "recorder.told\0book.sphinx_build\0-b\0html",
-    "epub": "recorder.told\0book.sphinx_build\0-b\0epub",
-    "sphinx for LaTeX": "recorder.told\0book.sphinx_build\0-b\0latex",
+    "path": "recorder.told\0press.path",
+    "figures": "recorder.told\0press.figures.draw",
+    "html": "recorder.told\0press.sphinx_build\0-b\0html",
+    "epub": "recorder.told\0press.sphinx_build\0-b\0epub",
+    "sphinx for LaTeX": "recorder.told\0press.sphinx_build\0-b\0latex",
     "LaTeX": "lualatex\0",
 }
 

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from book.figures import style
+from press.figures import style
 
 
 def graph(run):

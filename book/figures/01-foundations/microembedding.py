@@ -4,7 +4,7 @@ from math import cos, pi, sin
 
 from matplotlib.figure import Figure
 
-from book.figures import style
+from press.figures import style
 
 GEOMETRY = r"^{} +\| {} +\| alignment (\S+) \| uniformity (\S+) \| strangers"
 

@@ -2,7 +2,7 @@
 
 from matplotlib.figure import Figure
 
-from book.figures import style
+from press.figures import style
 
 CURVE = r"^{} +\| step +\d+ \| seen +(\d+) \| train (\S+) \| held-out (\S+)$"
 COUNTS = r"^{} +\| counts, {}, clues \d +\| held-out (\S+)$"

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
-from book.figures import style
+from press.figures import style
 
 ROW = r"^ *(\d+) \| (\S+) \| (\S+) \| (\S+) \| +(\S+) \| (\S+) \| (\S+) \| +\d+$"  # merges, curves
 

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from book.figures import style
+from press.figures import style
 
 ROW = (
     r"^{} +([\d.]+) +\| +([\d.]+) +([\d.]+) \| "

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from book.figures import style
+from press.figures import style
 
 ROW = r"^{} +\| trained +([\d,]+) \| Adam +[\d,]+ \| new (\S+) \| old (\S+)$"
 

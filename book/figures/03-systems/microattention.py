@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from book.figures import style
+from press.figures import style
 
 RIGHT = r"^recall \| {} +\| held-out \S+ \| right +(\S+)%"
 NEAR = r"^recall \| {} +\| .* near +(\S+)% \| far +(\S+)%$"

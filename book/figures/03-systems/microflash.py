@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from book.figures import style
+from press.figures import style
 
 NUMBER = r"([\d,]+)"
 

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from book.figures import style
+from press.figures import style
 
 ROW = r"^{} +\| (\d) bits \| (\w+) +\| (\S+) +\| +([\d,]+)" + 2 * r" \| +(\S+) \S+" + "$"
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from book.figures import style
+from press.figures import style
 
 BOX, HEIGHT = 1.0, 0.34  # inches
 GAP = 0.66  # inches from one row of boxes to the next

@@ -1,0 +1,179 @@
+"""The `transcript` directive: what a script printed, whole with its provenance, or a piece.
+
+    ```{transcript}             this chapter's script; {transcript} microgpt for another one's
+    :experiment: no-mask
+    :from: ^names
+    :to: ^  order 5
+    ```
+
+A piece goes from the first line that matches `from` to the first later one that matches `to`.
+"""
+
+import re
+from datetime import datetime
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import ExtensionMetadata
+from sphinx.writers.html5 import HTML5Translator
+from sphinx.writers.latex import LaTeXTranslator
+
+from press.directives import house
+from recorder.errors import BookError
+from recorder.layout import shown
+from recorder.transcript import Transcript
+
+# What the book's LaTeX style does not define; its own definitions come first and win.
+LATEX_FALLBACK = r"""
+\providecommand\claimmark{\ensuremath{\checkmark}}
+\providecommand\nmtranscriptcaption[1]{\par\noindent\textit{#1}\par\nobreak}
+\providecommand\nmprovenance[1]{\par\noindent{\footnotesize #1}\par}
+\ProvideDocumentEnvironment{nmtranscript}{}{}{}
+"""
+
+
+class transcript(nodes.General, nodes.Element):  # noqa: N801
+    """A caption, the printed lines, and for a whole run its provenance."""
+
+
+class transcript_caption(nodes.Part, nodes.TextElement):  # noqa: N801
+    """Whose output it is."""
+
+
+class provenance(nodes.Part, nodes.TextElement):  # noqa: N801
+    """When and where it was printed."""
+
+
+class TranscriptDirective(SphinxDirective):
+    """The output of a run, or of an experiment, or a piece of one."""
+
+    optional_arguments = 1
+    option_spec = {
+        "experiment": directives.unchanged_required,
+        "from": directives.unchanged_required,
+        "to": directives.unchanged_required,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        try:
+            return [self.node()]
+        except BookError as error:
+            house.warn(error, self.get_location())
+            return []
+
+    def node(self) -> transcript:
+        chapter = house.named(self.env, self.arguments[0] if self.arguments else "")
+        experiment = self.options.get("experiment")
+        setting = self.setting(chapter, experiment) if experiment else []
+        run = house.transcript_of(self.env, chapter, experiment)
+        part = "from" in self.options or "to" in self.options
+        text = self.piece(run) if part else run.text.rstrip("\n")
+        opening = "From the output of " if part else "Output of "
+        script = nodes.literal("", house.script(chapter))
+        node = transcript("", transcript_caption("", "", nodes.Text(opening), script, *setting))
+        node += nodes.literal_block(text, text, language="text")
+        if not part:
+            node += provenance("", told(run))
+        self.set_source_info(node)
+        return node
+
+    def setting(self, chapter: str, experiment: str) -> list[nodes.Node]:
+        """The end of an experiment's caption: its name and the constants it sets."""
+        known = house.header_of(self.env, chapter).experiments
+        if experiment not in known:
+            raise BookError(
+                f"the header of book/{chapter}.md has no experiment '{experiment}'"
+                f"{house.nearest(experiment, list(known))}"
+            )
+        values = ", ".join(f"{name} = {value!r}" for name, value in known[experiment].set.items())
+        return [nodes.Text(f", experiment {experiment}: "), nodes.literal("", values)]
+
+    def piece(self, run: Transcript) -> str:
+        """The lines between those that match the patterns, both included."""
+        lines = run.text.splitlines()
+        first = self.match(run, lines, "from", 0) if "from" in self.options else 0
+        last = self.match(run, lines, "to", first + 1) if "to" in self.options else len(lines)
+        return "\n".join(lines[first : last + 1])
+
+    def match(self, run: Transcript, lines: list[str], option: str, start: int) -> int:
+        """The index of the first line, from `start`, that matches the pattern of an option."""
+        pattern = self.options[option]
+        try:
+            matcher = re.compile(pattern)
+        except re.error as error:
+            raise BookError(f":{option}: {pattern} is no regular expression: {error}") from error
+        for index in range(start, len(lines)):
+            if matcher.search(lines[index]):
+                return index
+        after = f" after line {start}" if start else ""
+        raise BookError(f":{option}: {pattern} matches no line of {shown(run.path)}{after}")
+
+
+def told(run: Transcript) -> str:
+    """When and where a run was recorded, and what it cost, in one sentence."""
+    record = run.record
+    day = datetime.fromisoformat(record["date"])
+    return (
+        f"Recorded on {day.day} {day:%B %Y} with {record['implementation']} {record['python']} "
+        f"on {record['cpu']}, {record['platform']}: {record['user_seconds']:.1f} s of user time."
+    )
+
+
+def visit_transcript_html(self: HTML5Translator, node: transcript) -> None:
+    self.body.append(self.starttag(node, "div", CLASS="transcript"))
+
+
+def depart_transcript_html(self: HTML5Translator, node: transcript) -> None:
+    self.body.append("</div>\n")
+
+
+def visit_line_html(self: HTML5Translator, node: nodes.TextElement) -> None:
+    name = type(node).__name__.replace("_", "-")
+    self.body.append(self.starttag(node, "p", "", CLASS=name))
+
+
+def depart_line_html(self: HTML5Translator, node: nodes.TextElement) -> None:
+    self.body.append("</p>\n")
+
+
+def visit_transcript_latex(self: LaTeXTranslator, node: transcript) -> None:
+    self.body.append("\n\\begin{nmtranscript}\n")
+
+
+def depart_transcript_latex(self: LaTeXTranslator, node: transcript) -> None:
+    self.body.append("\\end{nmtranscript}\n")
+
+
+def visit_line_latex(self: LaTeXTranslator, node: nodes.TextElement) -> None:
+    name = type(node).__name__.replace("_", "")
+    self.body.append(f"\\nm{name}{{")
+
+
+def depart_line_latex(self: LaTeXTranslator, node: nodes.TextElement) -> None:
+    self.body.append("}\n")
+
+
+def add_fallback(app: Sphinx, config: Config) -> None:
+    """Let LaTeX build with any style."""
+    preamble = config.latex_elements.get("preamble", "")
+    config.latex_elements["preamble"] = preamble + LATEX_FALLBACK
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.add_directive("transcript", TranscriptDirective)
+    app.add_node(
+        transcript,
+        html=(visit_transcript_html, depart_transcript_html),
+        latex=(visit_transcript_latex, depart_transcript_latex),
+    )
+    for line in (transcript_caption, provenance):
+        app.add_node(
+            line,
+            html=(visit_line_html, depart_line_html),
+            latex=(visit_line_latex, depart_line_latex),
+        )
+    app.connect("config-inited", add_fallback)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
