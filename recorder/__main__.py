@@ -10,19 +10,19 @@ from pathlib import Path
 from rich.console import Console
 
 from recorder.cache import Cache, user_folder
-from recorder.child import LIMITS, Limits
+from recorder.child import LIMITS, LONG
 from recorder.errors import BookError
 from recorder.layout import ROOT
 from recorder.progress import Progress
 from recorder.run import Recorder
 
 
-def main(arguments: Sequence[str], root: Path = ROOT, limits: Limits = LIMITS) -> int:
+def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     """The exit status: 0 when every wanted transcript is fresh, 130 after Ctrl-C, else 1."""
     parser = argparse.ArgumentParser(
         prog="python -m recorder",
         description="Run every script, and every experiment of its chapter, whose transcript in "
-        "build/runs is missing or stale. A run is stale when its script, its data, its new "
+        "build/runs is missing or stale. A run is stale when its script's code, its data, its new "
         "constants, Python or the platform have changed.",
         epilog="Finished runs are also kept in the user's cache folder (XDG_CACHE_HOME, or "
         "~/.cache), and taken from there. With FRESH=1 in the environment they are not.",
@@ -30,8 +30,14 @@ def main(arguments: Sequence[str], root: Path = ROOT, limits: Limits = LIMITS) -
     parser.add_argument(
         "names",
         nargs="*",
-        metavar="TIER/NAME",
-        help="only this script and its experiments, such as 01-foundations/microgpt",
+        metavar="NAME",
+        help="only this script and its experiments, such as 01-foundations/microgpt or microgpt",
+    )
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help="run the long experiments instead, into book/long: those without a record, or whose "
+        "script, data or constants have changed",
     )
     parser.add_argument(
         "--from",
@@ -41,11 +47,14 @@ def main(arguments: Sequence[str], root: Path = ROOT, limits: Limits = LIMITS) -
     )
     given = parser.parse_args(arguments)
     cache = Cache(user_folder(), reading=os.environ.get("FRESH") != "1")
-    recorder = Recorder(root, cache, Progress(Console()), limits)
+    recorder = Recorder(root, cache, Progress(Console()), LONG if given.long else LIMITS)
     try:
         if given.archive:
             recorder.take_in(given.archive)
-        failures = recorder.bring_up_to_date(given.names)
+        if given.long:
+            failures = recorder.record_long(given.names)
+        else:
+            failures = recorder.bring_up_to_date(given.names)
     except BookError as error:
         return _fail(str(error))
     except OSError as error:

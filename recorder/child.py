@@ -32,6 +32,7 @@ class Limits:
 
 
 LIMITS = Limits()
+LONG = Limits(seconds=6 * 3600)
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class Outcome:
 
     @property
     def opened(self) -> list[str]:
-        """The data files that the script read, by their paths from the book's root."""
+        """The data that the script read, and itself if it did, by paths from the book's root."""
         files = self.news.get("opened", [])
-        return sorted(f"{FOLDER}/{file}" for file in files if file != SUMS)
+        return sorted(os.path.normpath(f"{FOLDER}/{file}") for file in files if file != SUMS)
 
 
 class Child:

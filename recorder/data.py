@@ -14,20 +14,26 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def verified(root: Path) -> dict[str, str]:
-    """The SHA-256 of every data file by its path from `root`, {} for a book without data.
-
-    Raises BookError naming the file that is missing or altered, and its expected SHA-256.
-    """
+def listed(root: Path) -> dict[str, str]:
+    """What SHA256SUMS says of every data file, by its path from `root`; {} without data."""
     listing = root / FOLDER / SUMS
     if not listing.exists():
         return {}
     lines = listing.read_text(encoding="ascii").splitlines()
-    sums = {f"{FOLDER}/{name}": digest for digest, name in (line.split() for line in lines)}
+    return {f"{FOLDER}/{name}": digest for digest, name in (line.split() for line in lines)}
+
+
+def verified(root: Path) -> dict[str, str]:
+    """The SHA-256 of all that a script may read, by its path from `root`: data, and itself.
+
+    Raises BookError naming the file that is missing or altered, and its expected SHA-256.
+    """
+    sums = listed(root)
     for path, digest in sums.items():
         file = root / path
         if not file.exists():
             raise BookError(f"{path} is missing; put back the file with SHA-256 {digest}.")
         if sha256(file.read_bytes()) != digest:
             raise BookError(f"{path} is altered; put back the file with SHA-256 {digest}.")
-    return sums
+    scripts = root.glob("scripts/*/*.py")
+    return sums | {path.relative_to(root).as_posix(): sha256(path.read_bytes()) for path in scripts}

@@ -106,17 +106,8 @@ def _check(run: Run, contents: Mapping[str, bytes], sums: Mapping[str, str], tag
         raise BookError(f"{name}.json is not what was recorded; fetch the archive again.")
     if record["transcript_sha256"] != sha256(contents[f"{name}.txt"]):
         raise BookError(f"{name}.txt is not what its record vouches for; fetch the archive again.")
-    given = records.inputs(run)
-    if record["script_sha256"] != given["script_sha256"]:
-        raise BookError(f"{shown(run.script)} is not what {name}.json records: {tag}.")
-    if record["set"] != given["set"]:
-        raise BookError(
-            f"book/{run.name}.md sets other constants for '{run.experiment}' than "
-            f"{name}.json records: {tag}."
-        )
-    for path, digest in record["data"].items():
-        if sums.get(path) != digest:
-            raise BookError(f"{path} is not what {name}.json records: {tag}.")
+    if other := records.difference(run, record, sums, f"{name}.json"):
+        raise BookError(f"{other}: {tag}.")
 
 
 def _mapping(content: bytes) -> Record:

@@ -25,7 +25,8 @@ class Failure:
     errors: str = ""
 
     def __str__(self) -> str:
-        what = f" (experiment {self.run.experiment})" if self.run.experiment else ""
+        seed = "" if self.run.seed is None else f", seed {self.run.seed}"
+        what = f" (experiment {self.run.experiment}{seed})" if self.run.experiment else ""
         said = "".join(f"\n    {_legible(line)}" for line in self.errors.splitlines()[-TAIL:])
         reason = _legible(self.reason)
         return f"{shown(self.run.script)}{what} failed{self._place()}: {reason}.{said}"

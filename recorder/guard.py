@@ -139,8 +139,8 @@ def _fitted(old: object, new: object) -> object:
 
 def _watch(script: str, data: str, tell: Tell) -> None:
     """Refuse from now on all but reading: of the data, the script and Python's own files."""
-    data = os.path.realpath(data)
-    roots = [data, *map(os.path.realpath, (script, __file__, *sys.path))]
+    data, own = os.path.realpath(data), os.path.realpath(script)
+    roots = [data, own, *map(os.path.realpath, (__file__, *sys.path))]
     opened = set()
 
     def refuse(offence: str) -> None:
@@ -153,7 +153,7 @@ def _watch(script: str, data: str, tell: Tell) -> None:
             refuse(offence)
         if event == "open" and not isinstance(arguments[0], int):
             path = os.path.realpath(os.fsdecode(arguments[0]))
-            if _inside(path, [data]) and path not in opened:
+            if _inside(path, [data, own]) and path not in opened:
                 opened.add(path)
                 tell(opened=os.path.relpath(path, data))
 

@@ -24,10 +24,16 @@ TERM = re.compile(r"\S(.*\S)?")
 
 @dataclass(frozen=True)
 class Experiment:
-    """New values for constants of the chapter's script, and the facts of that run."""
+    """New values for constants of the chapter's script, and the facts of that run.
+
+    With `seeds` it is a run for each, and every fact has a value for each. A `long` one is not run
+    by builds: `make long` records it, and the record is committed.
+    """
 
     set: dict[str, Any]
     facts: dict[str, str] = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+    long: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,14 +195,34 @@ def _experiments(data: object) -> dict[str, Experiment]:
 
 def _experiment(name: str, data: object) -> Experiment:
     what = f"the experiment '{name}'"
-    body = _mapping(data, what, {"set", "facts"})
+    body = _mapping(data, what, {"set", "facts", "seeds", "long"})
     values = _named(body.get("set"), f"'set' of {what}", CONSTANT_NAME)
-    if not values:
-        raise ValueError(f"{what} sets no constant; give it set: {{NAME: value}}")
+    seeds = _seeds(body.get("seeds"), what)
+    if not values and not seeds:
+        raise ValueError(
+            f"{what} sets no constant; give it set: {{NAME: value}}, or seeds: [0, 1, 2, 3]"
+        )
+    if seeds and "SEED" in values:
+        raise ValueError(f"{what} sets SEED and has seeds; take SEED out of its 'set'")
+    long = body.get("long", bool(seeds))
+    if not isinstance(long, bool):
+        raise ValueError(f"'long' of {what} must be true or false, not {long!r}")
     for constant, value in values.items():
         if not _is_literal(value):
             raise ValueError(f"{what} sets {constant} to {value!r}, which is no plain literal")
-    return Experiment(set=values, facts=_facts(body.get("facts"), f"'facts' of {what}"))
+    facts = _facts(body.get("facts"), f"'facts' of {what}")
+    return Experiment(set=values, facts=facts, seeds=seeds, long=long)
+
+
+def _seeds(data: object, what: str) -> tuple[int, ...]:
+    """Two whole numbers or more, all different; () for nothing at all."""
+    if data is None:
+        return ()
+    if not isinstance(data, list) or any(type(seed) is not int or seed < 0 for seed in data):
+        raise ValueError(f"'seeds' of {what} must be a list of numbers, [0, 1, 2, 3], not {data!r}")
+    if len(data) < 2 or len(set(data)) < len(data):
+        raise ValueError(f"'seeds' of {what} must be two or more, each once, not {data!r}")
+    return tuple(data)
 
 
 def _is_literal(value: object) -> bool:
@@ -221,7 +247,15 @@ def _refuse_shared_names(header: Header) -> None:
 
 
 def _refuse_unknown_headlines(header: Header) -> None:
-    """Every headline is a fact of the main run or of an experiment."""
+    """Every headline is a fact of the main run or of an experiment that other seeds can repeat."""
     for name in header.headline:
         if name not in header.all_facts:
             raise ValueError(f"'headline' names '{name}', which is no fact of this header")
+        experiment, _ = header.all_facts[name]
+        if experiment and (
+            header.experiments[experiment].seeds or header.experiments[experiment].long
+        ):
+            raise ValueError(
+                f"'headline' names '{name}' of the experiment '{experiment}', which is long or has "
+                "seeds of its own; name a fact that `make prove` can spread over seeds"
+            )

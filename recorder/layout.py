@@ -3,16 +3,18 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+LONG = "book/long"
 
 
-def run_name(name: str, experiment: str | None = None) -> str:
-    """run_name("01-foundations/microgpt", "no-mask") -> "01-foundations/microgpt--no-mask"."""
-    return name if experiment is None else f"{name}--{experiment}"
+def run_name(name: str, experiment: str | None = None, seed: int | None = None) -> str:
+    """run_name("01-foundations/microgpt", "wide", 3) -> "01-foundations/microgpt--wide--seed-3"."""
+    parts = [name, experiment, None if seed is None else f"seed-{seed}"]
+    return "--".join(part for part in parts if part is not None)
 
 
-def transcript_path(root: Path, name: str, experiment: str | None = None) -> Path:
-    """The transcript of a script or of one of its experiments, whether it is there or not."""
-    return root / "build" / "runs" / f"{run_name(name, experiment)}.txt"
+def transcript_path(root: Path, label: str, long: bool = False) -> Path:
+    """The transcript of the run of that label: made, or committed where it is a `long` one."""
+    return root / (LONG if long else "build/runs") / f"{label}.txt"
 
 
 def script_path(root: Path, name: str) -> Path:

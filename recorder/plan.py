@@ -7,6 +7,7 @@ from typing import Any
 
 from recorder import header
 from recorder.errors import BookError
+from recorder.header import Experiment
 from recorder.interpreter import HERE, Interpreter
 from recorder.layout import chapter_path, run_name, script_path, transcript_path
 
@@ -15,7 +16,8 @@ from recorder.layout import chapter_path, run_name, script_path, transcript_path
 class Run:
     """One run of the script `name`, tier/name, with new values for its constants in `set`.
 
-    A folder `root` with the book's scripts and chapters gets the transcript, below build/.
+    A folder `root` with the book's scripts and chapters gets the transcript: below build/, or below
+    book/long/ that of a `long` one. An experiment over seeds has a run for each `seed`.
     """
 
     root: Path
@@ -23,11 +25,13 @@ class Run:
     experiment: str | None = None
     set: dict[str, Any] = field(default_factory=dict, hash=False)
     interpreter: Interpreter = HERE
+    seed: int | None = None
+    long: bool = False
 
     @property
     def label(self) -> str:
-        """tier/name, or tier/name--experiment."""
-        return run_name(self.name, self.experiment)
+        """tier/name, tier/name--experiment, or tier/name--experiment--seed-0."""
+        return run_name(self.name, self.experiment, self.seed)
 
     @property
     def script(self) -> Path:
@@ -35,7 +39,7 @@ class Run:
 
     @property
     def transcript(self) -> Path:
-        return transcript_path(self.root, self.name, self.experiment)
+        return transcript_path(self.root, self.label, self.long)
 
     @property
     def record(self) -> Path:
@@ -43,24 +47,63 @@ class Run:
 
 
 def all_runs(root: Path) -> list[Run]:
-    """Every run of the book at `root`; raises BookError for a chapter's bad header."""
-    names = sorted(f"{path.parent.name}/{path.stem}" for path in root.glob("scripts/*/*.py"))
-    return [run for name in names for run in _runs_of(root, name)]
+    """Every run that a build makes; raises BookError for a chapter's bad header."""
+    return [run for run in _every_run(root) if not run.long]
 
 
-def chosen(runs: Sequence[Run], names: Sequence[str]) -> list[Run]:
-    """The runs of the scripts in `names`, or all of them; raises BookError for an unknown name."""
-    known = sorted({run.name for run in runs})
-    for name in names:
-        if name not in known:
-            raise BookError(f"There is no script scripts/{name}.py; there are {', '.join(known)}.")
-    return [run for run in runs if not names or run.name in names]
+def long_runs(root: Path) -> list[Run]:
+    """Every run that is recorded once, by `make long`; raises BookError for a bad header."""
+    return [run for run in _every_run(root) if run.long]
 
 
-def _runs_of(root: Path, name: str) -> list[Run]:
-    chapter = chapter_path(root, name)
-    experiments = header.read(chapter).experiments if chapter.exists() else {}
+def runs_of(root: Path, name: str, experiment: str | None = None) -> list[Run]:
+    """The main run of a script, or the runs of an experiment of its chapter, one for each seed.
+
+    Raises BookError for a chapter's bad header and for an experiment that it does not have.
+    """
+    if experiment is None:
+        return [Run(root, name)]
+    experiments = _experiments(root, name)
+    if experiment not in experiments:
+        known = f"; it has {', '.join(experiments)}" if experiments else ""
+        raise BookError(f"The header of book/{name}.md has no experiment '{experiment}'{known}.")
+    body = experiments[experiment]
+    if not body.seeds:
+        return [Run(root, name, experiment, body.set, long=body.long)]
     return [
-        Run(root, name),
-        *(Run(root, name, experiment, body.set) for experiment, body in experiments.items()),
+        Run(root, name, experiment, {**body.set, "SEED": seed}, seed=seed, long=body.long)
+        for seed in body.seeds
     ]
+
+
+def chosen(runs: Sequence[Run], names: Sequence[str], root: Path) -> list[Run]:
+    """The runs of the scripts in `names`, tier/name or name, or all of them.
+
+    Raises BookError for a name that is no script's.
+    """
+    scripts = _scripts(root)
+    wanted = set()
+    for name in names:
+        found = [script for script in scripts if name in (script, script.split("/")[1])]
+        if len(found) != 1:
+            raise BookError(f"There is no script '{name}'; there are {', '.join(scripts)}.")
+        wanted |= set(found)
+    return [run for run in runs if not names or run.name in wanted]
+
+
+def _every_run(root: Path) -> list[Run]:
+    return [
+        run
+        for name in _scripts(root)
+        for experiment in (None, *_experiments(root, name))
+        for run in runs_of(root, name, experiment)
+    ]
+
+
+def _scripts(root: Path) -> list[str]:
+    return sorted(f"{path.parent.name}/{path.stem}" for path in root.glob("scripts/*/*.py"))
+
+
+def _experiments(root: Path, name: str) -> dict[str, Experiment]:
+    chapter = chapter_path(root, name)
+    return header.read(chapter).experiments if chapter.exists() else {}

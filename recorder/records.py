@@ -1,38 +1,46 @@
 """The JSON record beside each transcript: what went in, what it cost, what it vouches for.
 
-Of the keys, set has new values of constants, data the SHA-256 of each data file opened by its path,
-peak_memory is in bytes, sandbox what stood around the script (recorder/wall.py; no input, since it
-changes no number, and older records lack it), and date is ISO 8601 in UTC.
+Of the keys, code_sha256 is what the script computes (recorder/code.py), script_sha256 the file as
+it ran, comments and all; set has new values of constants, data the SHA-256 of each file that the
+script opened by its path, peak_memory is in bytes, sandbox what stood around the script
+(recorder/wall.py; no input, since it changes no number), and date is ISO 8601 in UTC.
 """
 
 import json
 import os
 import platform
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from recorder import guard, wall
+from recorder import code, guard, wall
 from recorder.child import Outcome
 from recorder.data import sha256
+from recorder.layout import shown
 from recorder.plan import Run
 
 Record = dict[str, Any]
 
 KEYS = (
-    "script", "script_sha256", "experiment", "set", "data", "guard", "python", "implementation",
-    "platform", "machine", "cpu", "user_seconds", "peak_memory", "exit_status", "date",
-    "transcript_sha256", "output_bytes", "record_sha256",
+    "script", "script_sha256", "code_sha256", "experiment", "set", "data", "guard", "python",
+    "implementation", "platform", "machine", "cpu", "user_seconds", "peak_memory", "exit_status",
+    "date", "transcript_sha256", "output_bytes", "record_sha256",
 )  # fmt: skip
 MACHINE = ("guard", "python", "implementation", "platform")  # of a run's inputs, not the book's own
 EDITION = "edition.json"  # in build/runs: the runs that an edition's archive gave
 
 
-def inputs(run: Run) -> Record:
-    """The part of a record that is known before the run; all of it must agree for a fresh one."""
+def inputs(run: Run, record: Record | None = None) -> Record:
+    """The part of a record that is known before the run; all of it must agree for a fresh one.
+
+    Where the script is, byte for byte, that of a `record`, so is its code.
+    """
+    source = run.script.read_bytes()
+    same = record and record.get("script_sha256") == sha256(source)
     return {
-        "script_sha256": sha256(run.script.read_bytes()),
+        "code_sha256": record.get("code_sha256") if record and same else code.digest(source),
         "set": run.set,
         "guard": guard.FORMAT,
         "python": run.interpreter.version,
@@ -41,8 +49,13 @@ def inputs(run: Run) -> Record:
     }
 
 
+def begun(run: Run) -> Record:
+    """What the record of a run that begins now will say of it: its inputs, and its script."""
+    return {"script_sha256": sha256(run.script.read_bytes()), **inputs(run)}
+
+
 def made(run: Run, given: Record, outcome: Outcome, sums: dict[str, str]) -> Record:
-    """The record of a run that ended well, just now; `given` are its inputs."""
+    """The record of a run that ended well, just now; `given` is what it began with."""
     record = {
         "script": f"scripts/{run.name}.py",
         "experiment": run.experiment,
@@ -81,15 +94,30 @@ def vouches(record: Record, given: Record, sums: dict[str, str], printed: bytes)
 
 
 def is_fresh(run: Run, sums: dict[str, str]) -> bool:
-    """Whether the transcript of `run` is what running it now would give, or an edition's."""
+    """Whether the transcript of `run` is what running it now would give.
+
+    Of an edition's runs, and of long ones, it is enough that they were made anywhere of the same.
+    """
     try:
         printed = run.transcript.read_bytes()
     except OSError:
         return False
-    given = inputs(run)
-    if _of_edition(run):
+    record = last(run)
+    given = inputs(run, record)
+    if run.long or _of_edition(run):
         given = {key: value for key, value in given.items() if key not in MACHINE}
-    return vouches(last(run), given, sums, printed)
+    return vouches(record, given, sums, printed)
+
+
+def difference(run: Run, record: Record, sums: Mapping[str, str], name: str) -> str:
+    """What here is not as in `record`, the file `name`, as a clause; "" for nothing."""
+    given = inputs(run, record)
+    if record["code_sha256"] != given["code_sha256"]:
+        return f"{shown(run.script)} is not what {name} records"
+    if record["set"] != given["set"]:
+        return f"book/{run.name}.md sets other constants for '{run.experiment}' than {name} records"
+    others = [path for path, digest in record["data"].items() if sums.get(path) != digest]
+    return f"{others[0]} is not what {name} records" if others else ""
 
 
 def _of_edition(run: Run) -> bool:

@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from recorder import data, editions, records, wall
+from recorder import data, editions, long, records, wall
 from recorder.cache import Cache
 from recorder.child import LIMITS, Child, Limits, Outcome
 from recorder.failure import Failure, why_failed
-from recorder.plan import Run, all_runs, chosen
+from recorder.plan import Run, all_runs, chosen, long_runs
 from recorder.progress import Progress
 from recorder.records import Record
 
@@ -35,11 +35,27 @@ class Recorder:
         Returns the runs that failed; all others are kept. Raises BookError before it runs
         anything: for a bad header, an unknown name, data that is missing or altered.
         """
-        with self._alone():
+        with self._alone("runs"):
             book = all_runs(self.root)
-            wanted = chosen(book, names)
+            wanted = chosen(book, names, self.root)
             sums = data.verified(self.root)
             _remove_orphans(self.root, book)
+            long.refuse_orphans(self.root)
+            if stale := long.stale(self.root, sums):
+                self.progress.say(
+                    f"Long runs: {len(stale)} missing or stale; {long.remedy(stale[0])}."
+                )
+            return self.make(wanted, sums)
+
+    def record_long(self, names: Sequence[str]) -> list[Failure]:
+        """Make the long transcripts of the scripts in `names` that are missing or stale.
+
+        The same as above, in book/long; nothing else there is touched.
+        """
+        with self._alone("long"):
+            wanted = chosen(long_runs(self.root), names, self.root)
+            sums = data.verified(self.root)
+            long.refuse_orphans(self.root)
             return self.make(wanted, sums)
 
     def make(self, wanted: Sequence[Run], sums: dict[str, str]) -> list[Failure]:
@@ -55,17 +71,20 @@ class Recorder:
 
     def take_in(self, archive: Path) -> None:
         """Have an edition's runs in the place of our own. Raises BookError if they do not fit."""
-        with self._alone():
+        with self._alone("runs"):
             book = all_runs(self.root)
             version = editions.take_in(self.root, book, archive)
             self.progress.say(f"Runs: took in the {len(book)} of edition {version}.")
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the lock of this book's runs: a second recorder waits, then finds them fresh."""
-        folder = self.root / "build" / "runs"
+    def _alone(self, which: str) -> Iterator[None]:
+        """Hold the lock of these runs of the book: a second recorder waits, then finds them fresh.
+
+        The `long` ones have another than the `runs` of a build, which so waits for none of them.
+        """
+        folder = self.root / "build"
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / ".lock").open("wb") as lock:
+        with (folder / f".{which}-lock").open("wb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -115,7 +134,7 @@ class Recorder:
 
     def _begin(self, run: Run, processes: ExitStack) -> "_Work":
         self.progress.start(run)
-        work = _Work(run, records.inputs(run), Child(run, self.limits))
+        work = _Work(run, records.begun(run), Child(run, self.limits))
         processes.callback(work.child.close)
         return work
 
@@ -137,7 +156,7 @@ class Recorder:
 
 @dataclass(frozen=True)
 class _Work:
-    """A run that is under way, and its inputs when it began."""
+    """A run that is under way, and what it was given when it began."""
 
     run: Run
     given: Record
@@ -146,7 +165,7 @@ class _Work:
 
 def _unchanged(work: _Work, outcome: Outcome, sums: dict[str, str]) -> bool:
     """Whether the script and its data are what they were when the run began."""
-    return records.inputs(work.run) == work.given and all(
+    return work.given | records.inputs(work.run) == work.given and all(
         data.sha256((work.run.root / path).read_bytes()) == sums[path] for path in outcome.opened
     )
 

@@ -1,14 +1,16 @@
 """What a script printed, with the record of its run, and the ways to read it."""
 
-import hashlib
 import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from recorder import long, records
+from recorder.data import sha256
 from recorder.errors import BookError
-from recorder.layout import ROOT, run_name, shown, transcript_path
+from recorder.layout import ROOT, shown
+from recorder.plan import Run, runs_of
 
 Value = int | float | str | None
 
@@ -25,22 +27,41 @@ class Transcript:
     def load(cls, name: str, experiment: str | None = None, root: Path = ROOT) -> "Transcript":
         """The run of the script `name`, such as "01-foundations/microgpt", or of an experiment.
 
-        Raises BookError when there is none, or when it is not what its record vouches for.
+        Raises BookError as `of` does, and for an experiment that has a run for each of its seeds.
         """
-        return cls._read(transcript_path(root, name, experiment), run_name(name, experiment))
-
-    def experiment(self, name: str) -> "Transcript":
-        """The transcript of the experiment `name` of this script."""
-        stem = self.path.stem.split("--")[0]
-        path = self.path.with_name(f"{run_name(stem, name)}.txt")
-        if not path.exists():
-            there = sorted(p.stem.removeprefix(f"{stem}--") for p in _experiments(path, stem))
+        run, *others = runs_of(root, name, experiment)
+        if others:
+            seeds = ", ".join(str(other.seed) for other in (run, *others))
             raise BookError(
-                f"{stem} has no recorded experiment '{name}' "
-                f"(recorded: {', '.join(there) or 'none'}); name it in the chapter's header "
-                "and run `make runs`."
+                f"The experiment '{experiment}' of book/{name}.md has a run for each of the seeds "
+                f"{seeds}; say which."
             )
-        return self._read(path, f"{path.parent.name}/{path.stem}")
+        return cls.of(run)
+
+    @classmethod
+    def of(cls, run: Run) -> "Transcript":
+        """What a run printed.
+
+        Raises BookError when that is not there or not what its record vouches for, and for a long
+        run that was recorded with another script, data or constants than are here.
+        """
+        try:
+            printed = run.transcript.read_bytes()
+            record = json.loads(run.record.read_bytes())
+            whole = record["transcript_sha256"] == sha256(printed)
+            if run.long and whole:
+                whole = record["record_sha256"] == records.seal(record)
+                long.refuse_others(run, record)
+        except OSError:
+            raise BookError(f"{run.label} has no transcript yet; {long.remedy(run)}.") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            whole = False
+        if not whole:
+            raise BookError(
+                f"{shown(run.transcript)} is not what its record vouches for; "
+                f"{long.remedy(run)} again."
+            )
+        return cls(run.transcript, printed.decode(), record)
 
     def rows(self, pattern: str) -> list[Any]:
         """One entry for each match of `pattern` (MULTILINE), in order.
@@ -72,26 +93,6 @@ class Transcript:
 
     def _line(self, match: re.Match[str]) -> int:
         return self.text.count("\n", 0, match.start()) + 1
-
-    @classmethod
-    def _read(cls, path: Path, name: str) -> "Transcript":
-        try:
-            printed = path.read_bytes()
-            record = json.loads(path.with_suffix(".json").read_bytes())
-            whole = record["transcript_sha256"] == hashlib.sha256(printed).hexdigest()
-        except OSError:
-            raise BookError(f"{name} has no transcript yet; run `make runs`.") from None
-        except (ValueError, KeyError, TypeError, RecursionError):
-            whole = False
-        if not whole:
-            raise BookError(
-                f"{shown(path)} is not what its record vouches for; run `make runs` again."
-            )
-        return cls(path, printed.decode(), record)
-
-
-def _experiments(path: Path, stem: str) -> list[Path]:
-    return list(path.parent.glob(f"{stem}--*.txt"))
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -109,8 +109,9 @@ class Colophon(Overview):
 
     def records(self, stop: Stop) -> list[dict[str, Any]]:
         """The records of a chapter's runs."""
-        runs = [None, *stop.header.experiments]
-        return [house.transcript_of(self.env, stop.document, run).record for run in runs]
+        experiments = [None, *stop.header.experiments]
+        runs = [run for one in experiments for run in house.runs_of(self.env, stop.document, one)]
+        return [house.transcript_of(self.env, run).record for run in runs if not run.long]
 
 
 def each(values: Iterable[str]) -> str:

@@ -2,11 +2,11 @@
 
     {fact}`loss`  {fact}`microgpt:loss`  {fact}`100 * (before - after) / before | .1f`
     {claim}`after < 0.5 * before and microgpt:loss < after`
+    {fact}`mean(a - b) | .2f`  {claim}`mean(a - b) > 2 * error(a - b)`  {claim}`least(a - b) > 0`
 
-A fact is printed as the run printed it. A claim is checked, and prints a mark when it is true.
+A fact is printed as the run printed it. A claim is checked, and prints a mark when it is true: one
+for one run, another for several seeds. The last line is for facts of experiments over seeds.
 """
-
-from functools import partial
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -17,64 +17,102 @@ from sphinx.writers.html5 import HTML5Translator
 from sphinx.writers.latex import LaTeXTranslator
 
 from press.directives import arithmetic, house
+from press.directives.arithmetic import Checked, Printed
 from recorder.errors import BookError
+
+MARK = "\N{CHECK MARK}"
 
 
 class claim_mark(nodes.Inline, nodes.Element):  # noqa: N801
-    """The mark of a true claim; `checked` is the comparison with its numbers."""
+    """The mark of a true claim: `checked` has the comparison with its numbers; `place` counts."""
 
 
-def printed(env: BuildEnvironment, name: str) -> str:
-    """The value of the fact `name`, or `chapter:name`, as printed."""
-    script, _, fact = name.rpartition(":")
-    chapter = house.named(env, script)
-    facts = house.header_of(env, chapter).all_facts
-    if fact not in facts:
-        close = house.nearest(fact, list(facts))
-        raise BookError(f"the header of book/{chapter}.md has no fact '{fact}'{close}")
-    experiment, pattern = facts[fact]
-    transcript = house.transcript_of(env, chapter, experiment)
-    try:
-        return transcript.fact(pattern)
-    except BookError as error:
-        raise BookError(f"the fact '{fact}' of book/{chapter}.md: {error}") from error
+class Reader:
+    """Reads the facts that a role names, and notes which long experiments they are of."""
+
+    def __init__(self, env: BuildEnvironment) -> None:
+        self.env = env
+        self.long: list[tuple[str, str | None]] = []
+
+    def printed(self, name: str) -> Printed:
+        """The value of the fact `name`, or `chapter:name`, as printed; one a seed of several."""
+        script, _, fact = name.rpartition(":")
+        chapter = house.named(self.env, script)
+        facts = house.header_of(self.env, chapter).all_facts
+        if fact not in facts:
+            close = house.nearest(fact, list(facts))
+            raise BookError(f"the header of book/{chapter}.md has no fact '{fact}'{close}")
+        experiment, pattern = facts[fact]
+        runs = house.runs_of(self.env, chapter, experiment)
+        if runs[0].long:
+            self.long.append((chapter, experiment))
+        try:
+            values = [house.transcript_of(self.env, run).fact(pattern) for run in runs]
+        except BookError as error:
+            raise BookError(f"the fact '{fact}' of book/{chapter}.md: {error}") from error
+        if runs[0].seed is None:
+            return values[0]
+        return {run.seed or 0: value for run, value in zip(runs, values, strict=True)}
 
 
 class Fact(SphinxRole):
     """A fact as printed, or arithmetic on facts in a given format."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        reader = Reader(self.env)
         try:
-            value = arithmetic.shown(self.text, partial(printed, self.env))
+            value = arithmetic.shown(self.text, reader.printed)
         except BookError as error:
             house.warn(error, self.get_location())
             value = "?"
         # "As printed" forbids curly quotes and dashes in place of what the run wrote.
-        return [nodes.inline("", value, classes=["fact"], support_smartquotes=False)], []
+        node = nodes.inline("", value, classes=["fact"], support_smartquotes=False)
+        node["long"] = reader.long
+        return [node], []
 
 
 class Claim(SphinxRole):
     """A comparison of facts, checked now."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        reader = Reader(self.env)
         try:
-            numbers = arithmetic.checked(self.text, partial(printed, self.env))
+            checked = arithmetic.checked(self.text, reader.printed)
         except BookError as error:
             house.warn(error, self.get_location())
             return [], []
-        return [claim_mark(checked=f"{self.text}: {numbers}", numbers=numbers)], []
+        place = self.env.new_serialno("claim") + 1
+        return [claim_mark(checked=checked, place=place, long=reader.long)], []
+
+
+def mark(checked: Checked) -> str:
+    """One check for a claim of one run, two for one of several seeds."""
+    return 2 * MARK if checked.seeds else MARK
+
+
+def of_seeds(checked: Checked) -> str:
+    """What a claim's note says of its seeds, "" for one run."""
+    return f"{len(checked.seeds)} seeds" if checked.seeds else ""
 
 
 def visit_claim_html(self: HTML5Translator, node: claim_mark) -> None:
-    self.body.append(self.starttag(node, "span", "", CLASS="claim", title=node["checked"]))
-    self.body.append('<span aria-hidden="true">\N{CHECK MARK}</span>')
-    hidden = self.encode(f"(checked: {node['numbers']})")
-    self.body.append(f'<span class="visually-hidden">{hidden}</span></span>')
+    """A button that opens a note, without any script."""
+    checked, note = node["checked"], f"claim-{node['place']}"
+    said = self.encode(f"Checked: {checked.numbers}")
+    button = f'<button type="button" popovertarget="{note}" title="{said}" aria-label="Checked">'
+    parts = [f"<code>{self.encode(checked.claim)}</code>", self.encode(checked.numbers)]
+    parts += [of_seeds(checked)] if checked.seeds else []
+    lines = "".join(f"<span>{part}</span>" for part in parts)
+    self.body.append(
+        f'<span class="claim">{button}{mark(checked)}</button>'
+        f'<span class="claim-note" id="{note}" popover="auto">{lines}</span></span>'
+    )
     raise nodes.SkipNode
 
 
 def visit_claim_latex(self: LaTeXTranslator, node: claim_mark) -> None:
-    self.body.append(r"\claimmark{}")
+    checked = node["checked"]
+    self.body.append(r"\claimmarks{}" if checked.seeds else r"\claimmark{}")
     raise nodes.SkipNode
 
 
@@ -90,7 +128,7 @@ def check_facts(app: Sphinx, document: nodes.document) -> None:
         return
     for fact in header.all_facts:
         try:
-            printed(app.env, f"{chapter}:{fact}")
+            Reader(app.env).printed(f"{chapter}:{fact}")
         except BookError as error:
             house.warn(error, chapter)
 

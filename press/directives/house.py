@@ -11,9 +11,10 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
-from recorder import header, layout, sections
+from recorder import data, header, layout, plan, sections
 from recorder.errors import BookError
 from recorder.header import Header
+from recorder.plan import Run
 from recorder.sections import Section
 from recorder.transcript import Transcript
 
@@ -118,9 +119,17 @@ def read_header(env: BuildEnvironment, chapter: str) -> Header:
     return header.read(layout.chapter_path(root(env), chapter))
 
 
-def transcript_of(env: BuildEnvironment, chapter: str, experiment: str | None = None) -> Transcript:
-    """A recorded run of a chapter's script, on which the document being read then depends."""
-    path = layout.transcript_path(root(env), chapter, experiment)
-    env.note_dependency(path)
-    env.note_dependency(path.with_suffix(".json"))
-    return Transcript.load(chapter, experiment, root(env))
+def runs_of(env: BuildEnvironment, chapter: str, experiment: str | None = None) -> list[Run]:
+    """The main run of a chapter's script, or those of an experiment, one for each seed."""
+    header_of(env, chapter)  # the document depends on it
+    return plan.runs_of(root(env), chapter, experiment)
+
+
+def transcript_of(env: BuildEnvironment, run: Run) -> Transcript:
+    """A recorded run, on which the document being read then depends."""
+    files = [run.transcript, run.record]
+    if run.long:  # it holds only as long as these are what they were
+        files += [run.script, root(env) / data.FOLDER / data.SUMS]
+    for file in files:
+        env.note_dependency(file)
+    return Transcript.of(run)

@@ -38,10 +38,13 @@ class Cost:
 
 def cost(env: BuildEnvironment, stop: Stop) -> Cost:
     """The cost of a chapter by the records of its runs."""
-    main = house.transcript_of(env, stop.document).record
+    [run] = house.runs_of(env, stop.document)
+    main = house.transcript_of(env, run).record
     others = [
-        house.transcript_of(env, stop.document, experiment).record["user_seconds"]
+        house.transcript_of(env, run).record["user_seconds"]
         for experiment in stop.header.experiments
+        for run in house.runs_of(env, stop.document, experiment)
+        if not run.long
     ]
     lines = (house.root(env) / house.script(stop.document)).read_text("ascii").count("\n")
     return Cost(main["user_seconds"], sum(others), main["peak_memory"], lines)

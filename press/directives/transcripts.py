@@ -2,6 +2,7 @@
 
     ```{transcript}             this chapter's script; {transcript} microgpt for another one's
     :experiment: no-mask
+    :seed: 2                    of an experiment over seeds
     :from: ^names
     :to: ^  order 5
     ```
@@ -24,6 +25,7 @@ from sphinx.writers.latex import LaTeXTranslator
 from press.directives import house
 from recorder.errors import BookError
 from recorder.layout import shown
+from recorder.plan import Run
 from recorder.transcript import Transcript
 
 # What the book's LaTeX style does not define; its own definitions come first and win.
@@ -53,6 +55,7 @@ class TranscriptDirective(SphinxDirective):
     optional_arguments = 1
     option_spec = {
         "experiment": directives.unchanged_required,
+        "seed": directives.nonnegative_int,
         "from": directives.unchanged_required,
         "to": directives.unchanged_required,
     }
@@ -66,30 +69,27 @@ class TranscriptDirective(SphinxDirective):
 
     def node(self) -> transcript:
         chapter = house.named(self.env, self.arguments[0] if self.arguments else "")
-        experiment = self.options.get("experiment")
-        setting = self.setting(chapter, experiment) if experiment else []
-        run = house.transcript_of(self.env, chapter, experiment)
+        of = self.chosen(house.runs_of(self.env, chapter, self.options.get("experiment")))
+        run = house.transcript_of(self.env, of)
         part = "from" in self.options or "to" in self.options
         text = self.piece(run) if part else run.text.rstrip("\n")
         opening = "From the output of " if part else "Output of "
         script = nodes.literal("", house.script(chapter))
-        node = transcript("", transcript_caption("", "", nodes.Text(opening), script, *setting))
+        node = transcript("", transcript_caption("", "", nodes.Text(opening), script, *setting(of)))
+        node["long"] = [(chapter, of.experiment)] if of.long else []
         node += nodes.literal_block(text, text, language="text")
         if not part:
-            node += provenance("", told(run))
+            node += provenance("", told(run, of.long))
         self.set_source_info(node)
         return node
 
-    def setting(self, chapter: str, experiment: str) -> list[nodes.Node]:
-        """The end of an experiment's caption: its name and the constants it sets."""
-        known = house.header_of(self.env, chapter).experiments
-        if experiment not in known:
-            raise BookError(
-                f"the header of book/{chapter}.md has no experiment '{experiment}'"
-                f"{house.nearest(experiment, list(known))}"
-            )
-        values = ", ".join(f"{name} = {value!r}" for name, value in known[experiment].set.items())
-        return [nodes.Text(f", experiment {experiment}: "), nodes.literal("", values)]
+    def chosen(self, runs: list[Run]) -> Run:
+        """The only one of these runs, or the one of the seed that is wanted."""
+        seeds, wanted = [run.seed for run in runs], self.options.get("seed")
+        if wanted not in seeds:
+            has = "no seeds" if seeds == [None] else f"the seeds {', '.join(map(str, seeds))}"
+            raise BookError(f"the run has {has}; :seed: must name one of them, or be left out")
+        return runs[seeds.index(wanted)]
 
     def piece(self, run: Transcript) -> str:
         """The lines between those that match the patterns, both included."""
@@ -112,13 +112,22 @@ class TranscriptDirective(SphinxDirective):
         raise BookError(f":{option}: {pattern} matches no line of {shown(run.path)}{after}")
 
 
-def told(run: Transcript) -> str:
+def setting(run: Run) -> list[nodes.Node]:
+    """The end of an experiment's caption: its name and the constants it sets."""
+    if run.experiment is None:
+        return []
+    values = ", ".join(f"{name} = {value!r}" for name, value in run.set.items())
+    return [nodes.Text(f", experiment {run.experiment}: "), nodes.literal("", values)]
+
+
+def told(run: Transcript, long: bool) -> str:
     """When and where a run was recorded, and what it cost, in one sentence."""
     record = run.record
     day = datetime.fromisoformat(record["date"])
     return (
-        f"Recorded on {day.day} {day:%B %Y} with {record['implementation']} {record['python']} "
-        f"on {record['cpu']}, {record['platform']}: {record['user_seconds']:.1f} s of user time."
+        f"Recorded {'once, ' * long}on {day.day} {day:%B %Y} with {record['implementation']} "
+        f"{record['python']} on {record['cpu']}, {record['platform']}: "
+        f"{record['user_seconds']:.1f} s of user time."
     )
 
 

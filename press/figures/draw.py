@@ -30,6 +30,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from recorder import data, plan
 from recorder.errors import BookError
 from recorder.layout import ROOT
 from recorder.transcript import Transcript
@@ -65,30 +66,41 @@ class Run:
     text alone is not stale because another run printed the same on another day.
     """
 
-    def __init__(self, root: Path, name: str, read: set[Path], experiment: str | None = None):
-        self._root, self._name, self._read, self._experiment = root, name, read, experiment
+    def __init__(self, of: plan.Run, read: set[Path]):
+        self._of, self._read = of, read
 
     def experiment(self, name: str) -> Run:
         """The run of that experiment of the same chapter."""
-        return Run(self._root, self._name, self._read, name)
+        first, *others = self.seeds(name)
+        if others:
+            raise FigureError(f"'{name}' has a run for each of its seeds: run.seeds('{name}')")
+        return first
+
+    def seeds(self, name: str) -> list[Run]:
+        """The runs of that experiment of the same chapter, one for each seed, in their order."""
+        return [Run(of, self._read) for of in plan.runs_of(self._of.root, self._of.name, name)]
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of a run of an experiment over seeds."""
+        return self._of.seed
 
     @property
     def chapters(self) -> list[dict[str, Any]]:
         """All chapters in reading order: `document` and what it `builds_on`. For the map."""
-        path = self._root / "build" / "path.json"
+        path = self._of.root / "build" / "path.json"
         self._read.add(path)
         return list(json.loads(path.read_bytes()))
 
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("_"):
             raise AttributeError(attribute)
-        run = Transcript.load(self._name, None, self._root)
-        if self._experiment:
-            run = run.experiment(self._experiment)
-        value = getattr(run, attribute)
-        self._read.add(run.path)
+        value = getattr(Transcript.of(self._of), attribute)
+        self._read.add(self._of.transcript)
         if attribute not in ("text", "rows", "fact"):
-            self._read.add(run.path.with_suffix(".json"))
+            self._read.add(self._of.record)
+        if self._of.long:  # it holds only as long as these are what they were
+            self._read |= {self._of.script, self._of.root / data.FOLDER / data.SUMS}
         return value
 
 
@@ -225,7 +237,7 @@ class Module:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("error", UserWarning)  # a glyph missing, a layout failed
-                    drawing = function(Run(self.root, self.name, read))
+                    drawing = function(Run(plan.Run(self.root, self.name), read))
                     if not isinstance(drawing, Figure):
                         kind = type(drawing).__name__
                         raise FigureError(f"returned {kind} where a matplotlib Figure is wanted")

@@ -17,13 +17,13 @@ del sys.path[0], sys.modules["resource"]
 
 opened = set()
 
-def note(event, arguments):
-    if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
-        file = os.path.realpath(arguments[0])
-        if file.startswith("/scripts/data/"):
-            opened.add(file.removeprefix("/scripts/data/"))
-
 def run(script, job):
+    def note(event, arguments):
+        if event == "open" and isinstance(arguments[0], (str, os.PathLike)):
+            file = os.path.realpath(arguments[0])
+            if file.startswith("/scripts/data/") or file == script:
+                opened.add(os.path.relpath(file, "/scripts/data"))
+
     sys.argv = [script]
     module = sys.modules["__main__"] = types.ModuleType("__main__")
     module.__file__ = script
