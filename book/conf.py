@@ -27,6 +27,7 @@ extensions = [
     "press.directives.sections",
     "press.directives.listings",
     "press.directives.facts",
+    "press.directives.sealed",
     "press.directives.transcripts",
     "press.directives.drawn",
     "press.directives.numbering",

@@ -28,7 +28,7 @@ def prove(root: Path = ROOT) -> Iterator[Row]:
         trial = Trial(root, "seeds", f"SEED = {seed}", f"seed-{seed}", beside=beside)
         runs = [_seeded(run, seed) for run in book]
         yield from trial.rows(runs)
-        facts[seed] = Facts(trial.root, runs)
+        facts[seed] = Facts(trial.root, trial.moved(runs))
     _print_spreads(dict(sorted(facts.items())))
 
 

@@ -64,7 +64,7 @@ class Trial:
 
     def rows(self, changed: Sequence[Run], limits: Limits = LIMITS) -> Iterator[Row]:
         """Make these runs; a row for them, and one each for the book's numbers and its claims."""
-        runs = [replace(run, root=self.root, long=False) for run in changed]
+        runs = self.moved(changed)
         print(f"{self.part}: {self.what}", flush=True)
         self._furnish()
         of_book = {run.label: run for run in changed}
@@ -78,6 +78,10 @@ class Trial:
             note = f"{count.not_run} more need other runs" if count.not_run else ""
             row = (self.part, f"{self.what}: {kind}", count.tried, len(count.complaints), note)
             yield Row(*row)
+
+    def moved(self, changed: Sequence[Run]) -> list[Run]:
+        """Changed runs of the book as runs of this trial."""
+        return [replace(run, root=self.root, long=False) for run in changed]
 
     def _furnish(self) -> None:
         self.root.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """The JSON record beside each transcript: what went in, what it cost, what it vouches for.
 
-Of the keys, code_sha256 is what the script computes (recorder/code.py), script_sha256 the file as
-it ran, comments and all; set has new values of constants, data the SHA-256 of each file that the
+Of the keys, code_sha256 is what the script computes (recorder/codehash.py), script_sha256 the file
+as it ran, comments and all; set has new values of constants, data the SHA-256 of each file that the
 script opened by its path, peak_memory is in bytes, sandbox what stood around the script
 (recorder/wall.py; no input, since it changes no number), and date is ISO 8601 in UTC.
 """
@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from recorder import code, guard, wall
+from recorder import codehash, guard, wall
 from recorder.child import Outcome
 from recorder.data import sha256
 from recorder.layout import shown
@@ -40,7 +40,7 @@ def inputs(run: Run, record: Record | None = None) -> Record:
     source = run.script.read_bytes()
     same = record and record.get("script_sha256") == sha256(source)
     return {
-        "code_sha256": record.get("code_sha256") if record and same else code.digest(source),
+        "code_sha256": record.get("code_sha256") if record and same else codehash.digest(source),
         "set": run.set,
         "guard": guard.FORMAT,
         "python": run.interpreter.version,

@@ -42,9 +42,9 @@ class Recorder:
             _remove_orphans(self.root, book)
             long.refuse_orphans(self.root)
             if stale := long.stale(self.root, sums):
-                self.progress.say(
-                    f"Long runs: {len(stale)} missing or stale; {long.remedy(stale[0])}."
-                )
+                names = ", ".join(dict.fromkeys(run.name for run in stale))
+                how = long.remedy(stale[0])
+                self.progress.say(f"Long runs: {len(stale)} missing or stale, of {names}; {how}.")
             return self.make(wanted, sums)
 
     def record_long(self, names: Sequence[str]) -> list[Failure]:

@@ -17,6 +17,7 @@ extensions = [
     "press.directives.sections",
     "press.directives.listings",
     "press.directives.facts",
+    "press.directives.sealed",
     "press.directives.transcripts",
     "press.directives.drawn",
     "press.directives.numbering",

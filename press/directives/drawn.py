@@ -14,8 +14,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
-from press.directives import house
+from press.directives import house, sealed
 from recorder.errors import BookError
+from recorder.records import read_json
 
 FILES = ("{}.svg", "{}-dark.svg", "{}.pdf")
 
@@ -48,7 +49,14 @@ class Drawn(SphinxDirective):
         self.set_source_info(figure)
         self.options["name"] = f"fig-{chapter.split('/')[1]}-{name}"
         self.add_name(figure)
+        figure["long"] = self.long(chapter, name)
         return figure
+
+    def long(self, chapter: str, name: str) -> list[sealed.Used]:
+        """The long experiments of which it was drawn, as the stamp beside it says."""
+        stamp = house.root(self.env) / "build" / "figures" / f"{chapter}.json"
+        self.env.note_dependency(stamp)
+        return sealed.used(list(read_json(stamp).get(name, {}).get("read", ())))
 
     def base(self, chapter: str, name: str) -> str:
         """The figure's path, from the book's folder, without its ending; its files are there."""

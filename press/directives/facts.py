@@ -8,6 +8,8 @@ A fact is printed as the run printed it. A claim is checked, and prints a mark w
 for one run, another for several seeds. The last line is for facts of experiments over seeds.
 """
 
+from html import escape
+
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -16,7 +18,7 @@ from sphinx.util.typing import ExtensionMetadata
 from sphinx.writers.html5 import HTML5Translator
 from sphinx.writers.latex import LaTeXTranslator
 
-from press.directives import arithmetic, house
+from press.directives import arithmetic, house, sealed
 from press.directives.arithmetic import Checked, Printed
 from recorder.errors import BookError
 
@@ -32,7 +34,7 @@ class Reader:
 
     def __init__(self, env: BuildEnvironment) -> None:
         self.env = env
-        self.long: list[tuple[str, str | None]] = []
+        self.long: list[sealed.Used] = []
 
     def printed(self, name: str) -> Printed:
         """The value of the fact `name`, or `chapter:name`, as printed; one a seed of several."""
@@ -44,10 +46,11 @@ class Reader:
             raise BookError(f"the header of book/{chapter}.md has no fact '{fact}'{close}")
         experiment, pattern = facts[fact]
         runs = house.runs_of(self.env, chapter, experiment)
-        if runs[0].long:
+        if experiment and runs[0].long:
             self.long.append((chapter, experiment))
+        transcripts = [house.transcript_of(self.env, run) for run in runs]
         try:
-            values = [house.transcript_of(self.env, run).fact(pattern) for run in runs]
+            values = [transcript.fact(pattern) for transcript in transcripts]
         except BookError as error:
             raise BookError(f"the fact '{fact}' of book/{chapter}.md: {error}") from error
         if runs[0].seed is None:
@@ -82,7 +85,7 @@ class Claim(SphinxRole):
             house.warn(error, self.get_location())
             return [], []
         place = self.env.new_serialno("claim") + 1
-        return [claim_mark(checked=checked, place=place, long=reader.long)], []
+        return [claim_mark("", checked=checked, place=place, long=reader.long)], []
 
 
 def mark(checked: Checked) -> str:
@@ -90,29 +93,35 @@ def mark(checked: Checked) -> str:
     return 2 * MARK if checked.seeds else MARK
 
 
-def of_seeds(checked: Checked) -> str:
-    """What a claim's note says of its seeds, "" for one run."""
-    return f"{len(checked.seeds)} seeds" if checked.seeds else ""
+def note(checked: Checked) -> list[str]:
+    """A claim's note as lines of HTML: what is claimed, its numbers, of how many seeds."""
+    lines = [f"<code>{escape(checked.claim)}</code>", escape(checked.numbers)]
+    return lines + ([f"{len(checked.seeds)} seeds"] if checked.seeds else [])
 
 
 def visit_claim_html(self: HTML5Translator, node: claim_mark) -> None:
-    """A button that opens a note, without any script."""
-    checked, note = node["checked"], f"claim-{node['place']}"
-    said = self.encode(f"Checked: {checked.numbers}")
-    button = f'<button type="button" popovertarget="{note}" title="{said}" aria-label="Checked">'
-    parts = [f"<code>{self.encode(checked.claim)}</code>", self.encode(checked.numbers)]
-    parts += [of_seeds(checked)] if checked.seeds else []
-    lines = "".join(f"<span>{part}</span>" for part in parts)
-    self.body.append(
-        f'<span class="claim">{button}{mark(checked)}</button>'
-        f'<span class="claim-note" id="{note}" popover="auto">{lines}</span></span>'
-    )
+    """A mark that opens its note without a script: by a button, and in an EPUB by a link."""
+    checked, name = node["checked"], f"claim-{node['place']}"
+    if self.builder.name == "epub":
+        link = f'href="#{name}" epub:type="noteref" role="doc-noteref"'
+        opens = f'<a class="internal" id="{name}-mark" {link}>{mark(checked)}</a>'
+    else:
+        title = f'title="{escape(checked.numbers)}"'
+        opens = (
+            f'<button type="button" popovertarget="{name}" {title} aria-label="Checked">'
+            f'{mark(checked)}</button><span class="claim-note" id="{name}" popover="auto">'
+            f"{''.join(f'<span>{line}</span>' for line in note(checked))}</span>"
+        )
+    self.body.append(f'<span class="claim">{opens}</span>')
     raise nodes.SkipNode
 
 
 def visit_claim_latex(self: LaTeXTranslator, node: claim_mark) -> None:
+    """A mark with its numbers in the margin, or behind it where there is none."""
     checked = node["checked"]
-    self.body.append(r"\claimmarks{}" if checked.seeds else r"\claimmark{}")
+    command = r"\nmcheckedhere" if house.box(node) else r"\nmchecked"
+    marks = 2 if checked.seeds else 1
+    self.body.append(rf"\claimmark{{{marks}}}{command}{{{marks}}}{{{self.encode(checked.brief)}}}")
     raise nodes.SkipNode
 
 

@@ -7,6 +7,8 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 
+from docutils import nodes
+from docutils.nodes import Element
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
@@ -21,7 +23,23 @@ from recorder.transcript import Transcript
 logger = logging.getLogger(__name__)
 
 HEAD = re.compile(r"(?:---\n.*?^---$)?.*?^# [^\n]*", re.DOTALL | re.MULTILINE)
+EXERCISES = ("exercise", "solution")
 CHAPTER = re.compile(r"\d\d-[a-z0-9-]+/(?!index$)[^/]+")
+
+
+# What no margin note can stand beside: boxes and what floats.
+NO_MARGIN = (
+    *(nodes.citation, nodes.footnote, nodes.figure, nodes.title, nodes.table, nodes.sidebar),
+    nodes.Admonition,
+)
+
+
+def box(node: Element) -> Element | None:
+    """What keeps the margin from a node; an exercise, a box on screens alone, does not."""
+    while (node := node.parent) is not None:
+        if isinstance(node, NO_MARGIN) and not type(node).__name__.startswith(EXERCISES):
+            return node
+    return None
 
 
 def is_chapter(document: str) -> bool:
@@ -121,7 +139,12 @@ def read_header(env: BuildEnvironment, chapter: str) -> Header:
 
 def runs_of(env: BuildEnvironment, chapter: str, experiment: str | None = None) -> list[Run]:
     """The main run of a chapter's script, or those of an experiment, one for each seed."""
-    header_of(env, chapter)  # the document depends on it
+    known = header_of(env, chapter).experiments
+    if experiment and experiment not in known:
+        raise BookError(
+            f"the header of book/{chapter}.md has no experiment '{experiment}'"
+            f"{nearest(experiment, list(known))}"
+        )
     return plan.runs_of(root(env), chapter, experiment)
 
 

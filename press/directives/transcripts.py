@@ -30,7 +30,9 @@ from recorder.transcript import Transcript
 
 # What the book's LaTeX style does not define; its own definitions come first and win.
 LATEX_FALLBACK = r"""
-\providecommand\claimmark{\ensuremath{\checkmark}}
+\providecommand\claimmark[1]{\ensuremath{\checkmark}}
+\providecommand\nmchecked[2]{}
+\providecommand\nmcheckedhere[2]{ (#2)}
 \providecommand\nmtranscriptcaption[1]{\par\noindent\textit{#1}\par\nobreak}
 \providecommand\nmprovenance[1]{\par\noindent{\footnotesize #1}\par}
 \ProvideDocumentEnvironment{nmtranscript}{}{}{}

@@ -22,7 +22,8 @@ from sphinx.writers.html5 import HTML5Translator
 from sphinx_exercise import nodes as kinds  # type: ignore[import-untyped]
 
 from press import edition
-from press.directives import house, mathematics
+from press.directives import facts, house, mathematics
+from press.directives.facts import claim_mark
 from press.epub.mathml import mended
 from press.epub.package import Entry, package
 from recorder.errors import BookError
@@ -181,6 +182,24 @@ def lead_to_solutions(app: Sphinx, document: nodes.document, name: str) -> None:
                 exercise += nodes.paragraph("", "", link, classes=["to-solution"])
 
 
+def lay_notes_of_claims(app: Sphinx, document: nodes.document, name: str) -> None:
+    """End a page with the notes of its claims, which readers show when a mark is tapped."""
+    marks = list(document.findall(claim_mark))
+    if not isinstance(app.builder, ReaderBuilder) or not marks:
+        return
+    notes = "".join(note_of_claim(mark) for mark in marks)
+    heads = 'epub:type="footnotes" role="doc-endnotes" class="claim-notes"'
+    document += nodes.raw("", f"<section {heads}>\n{notes}</section>\n", format="html")
+
+
+def note_of_claim(mark: claim_mark) -> str:
+    """A claim's note, which leads back to its mark."""
+    place = f"claim-{mark['place']}"
+    back = f'<a href="#{place}-mark" role="doc-backlink">{facts.mark(mark["checked"])}</a>'
+    said = "; ".join(facts.note(mark["checked"]))
+    return f'<aside epub:type="footnote" id="{place}"><p>{back} {said}</p></aside>\n'
+
+
 def about(app: Sphinx) -> dict[str, Any]:
     """What the package says of the book."""
     config = app.config
@@ -213,5 +232,6 @@ def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_builder(ReaderBuilder, override=True)
     app.set_translator("epub", ReaderTranslator)
     app.connect("doctree-resolved", lead_to_solutions)
+    app.connect("doctree-resolved", lay_notes_of_claims)
     app.connect("build-finished", bind)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

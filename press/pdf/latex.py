@@ -34,6 +34,7 @@ from sphinx.util.texescape import escape
 from sphinx.writers.latex import LaTeXTranslator
 
 from press import edition
+from press.directives import house
 from recorder.layout import ROOT
 
 HERE = Path(__file__).resolve().parent
@@ -43,8 +44,6 @@ PAPERS = {"a4": "a4paper", "letter": "letterpaper"}
 # What leaves no trace between paragraphs: margin notes, anchors, index entries, tables of contents,
 # and figures, which float.
 UNSEEN = (nodes.sidebar, nodes.target, nodes.Invisible, nodes.compound, nodes.figure)
-APART = (nodes.citation, nodes.footnote, nodes.figure, nodes.title, nodes.table, nodes.sidebar)
-NO_MARGIN = (*APART, nodes.Admonition)
 LONG = 30  # rows of a table that Sphinx lets pages break
 WIDE, BETWEEN = 50, 4  # letters: a column counts as no wider; what lies between two
 HANGING = (nodes.entry, nodes.list_item, nodes.definition, nodes.citation, nodes.footnote)
@@ -220,7 +219,8 @@ class BookTranslator(LaTeXTranslator):
         following = node.next_node(descend=False, siblings=True)
         while isinstance(following, (nodes.sidebar, nodes.target, nodes.comment)):
             following = following.next_node(descend=False, siblings=True)
-        command = rf"\nmmargin{{{note}}}"
+        kind = "nmrecorded" if "recorded" in node["classes"] else "nmmargin"
+        command = rf"\{kind}{{{note}}}"
         if isinstance(following, nodes.paragraph):
             self.waiting.append(command)
         else:
@@ -247,14 +247,12 @@ class BookTranslator(LaTeXTranslator):
         scheme, slashes, address = node.get("refuri", "").partition("//")
         if scheme not in ("http:", "https:") or node.astext().endswith(address):
             return
-        parent = node.parent
-        while parent is not None and not isinstance(parent, NO_MARGIN):
-            parent = parent.parent
+        box = house.box(node)
         pieces = re.split(r"(?<=[/._-])", address.rstrip("/"))
         shown = "{" + r"\allowbreak{}".join(map(self.encode, pieces)) + "}"
-        if isinstance(parent, (nodes.sidebar, nodes.footnote)):
+        if isinstance(box, (nodes.sidebar, nodes.footnote)):
             self.body.append(r"\nmaddress" + shown)
-        elif parent is None or type(parent).__name__.startswith(("exercise", "solution")):
+        elif box is None:
             self.body.append(r"\nmlink" + shown)
 
     def visit_index(self, node: Element) -> None:

@@ -57,7 +57,7 @@ def test_comparisons(text: str, true: bool) -> None:
 def test_the_numbers_of_a_comparison_stand_as_printed() -> None:
     tree = parse("max(a, b) < 2 * other:loss and steps == 1000")
     assert names(tree) == ["a", "b", "other:loss", "steps"]
-    assert with_numbers(tree, PRINTED) == "max(0.1, 0.2) < 2 * 2.5 and 1,000 == 1000"
+    assert with_numbers(tree, PRINTED) == "max(0.1, 0.2) < 2 × 2.5 and 1,000 = 1000"
 
 
 @pytest.mark.parametrize(

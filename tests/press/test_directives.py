@@ -74,9 +74,11 @@ def test_a_fact_keeps_its_quotes_and_dashes(book: SmallBook) -> None:
 
 def test_a_true_claim_prints_a_mark_that_tells_the_numbers(built: SmallBook) -> None:
     page = built.page("01-first/alpha")
-    assert 'title="loss &lt; names: 0.500 &lt; 0.90"' in page
-    assert '<span class="visually-hidden">(checked: 0.500 &lt; 0.90)</span>' in page
-    assert "\\claimmark{}" in built.tex()
+    first = page.split('<span class="claim">')[1].split("</span></span>")[0]
+    assert 'popovertarget="claim-1" title="0.500 &lt; 0.90"' in first
+    assert 'id="claim-1" popover="auto"><span><code>loss &lt; names</code></span>' in first
+    assert first.endswith("<span>0.500 &lt; 0.90</span>".removesuffix("</span>"))
+    assert r"\claimmark{1}\nmchecked{1}{.5 \textless{} .9}" in built.tex()
 
 
 def test_a_whole_transcript_has_its_provenance(built: SmallBook) -> None:
@@ -373,12 +375,12 @@ REFUSED = {
     "a format that is none": (
         swap(A, "{fact}`loss`", "{fact}`2 * loss | wide`"),
         "book/01-first/alpha.md:15: WARNING: 'wide' in {fact}`2 * loss | wide` formats no number; "
-        "write .1f or ,.0f",
+        "write .1f or 0.1f, +.1f, ,.0f, .1% or .1e",
     ),
     "a claim that is false": (
         swap(A, "{claim}`loss < names`", "{claim}`names < 1 and 100 * loss < names + 1`"),
         "book/01-first/alpha.md:15: WARNING: the claim names < 1 and 100 * loss < names + 1 is "
-        "false: 0.90 < 1 and 100 * 0.500 < 0.90 + 1",
+        "false: 0.90 < 1 and 100 × 0.500 < 0.90 + 1",
     ),
     "a claim that compares nothing": (
         swap(A, "{claim}`loss < names`", "{claim}`loss`"),

@@ -58,6 +58,12 @@ class Book:
     def write(self, source: str) -> None:
         self.module.write_text(source)
 
+    def declare(self, experiments: str) -> None:
+        """Write the chapter that has these experiments."""
+        text = f"---\nexperiments: {{{experiments}}}\n---\n"
+        (self.root / "book/01-first").mkdir(exist_ok=True)
+        (self.root / "book/01-first/tiny.md").write_text(text)
+
     def print(self, text: str, name: str = "tiny", **record: object) -> None:
         path = self.root / f"build/runs/01-first/{name}.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,11 +203,31 @@ def test_an_idea_needs_no_transcript(book: Book, run: Run) -> None:
 def test_an_experiment_is_an_input_too(book: Book, run: Run) -> None:
     book.write(MODULE.replace("run.rows", 'run.experiment("no-mask").rows'))
     status, _, err = run()
-    assert status == 1 and "no-mask" in err
+    assert status == 1 and "has no experiment 'no-mask'" in err
+    book.declare("no-mask: {set: {CAUSAL: false}}")
+    status, _, err = run()
+    assert status == 1 and "tiny--no-mask has no transcript yet; run `make runs`" in err
     book.print("step 1 | loss 3\nstep 2 | loss 2\n", "tiny--no-mask")
     assert run()[1] == "drawn: 01-first/tiny-learning-curve\n"
     book.print("step 1 | loss 3\nstep 2 | loss 2.5\n", "tiny--no-mask")
     assert run()[1] == "drawn: 01-first/tiny-learning-curve\n"
+
+
+def test_every_seed_of_an_experiment_is_an_input(book: Book, run: Run) -> None:
+    curve = "step +(\\d+) \\| loss (\\S+)"
+    each = f"[row for one in run.seeds('wide') if one.seed != 7 for row in one.rows('{curve}')]"
+    book.write(MODULE.replace(r'run.rows(r"step +(\d+) \| loss (\S+)")', each))
+    book.declare("wide: {seeds: [7, 0, 3], long: false}")
+    for seed in (0, 3, 7):
+        book.print(f"step {seed} | loss {seed}\n", f"tiny--wide--seed-{seed}")
+    assert run()[:2] == (0, "drawn: 01-first/tiny-learning-curve\ndrawn: 01-first/tiny-idea\n")
+    book.print("step 3 | loss 4\n", "tiny--wide--seed-3")
+    assert run()[1] == "drawn: 01-first/tiny-learning-curve\n"
+    book.print("step 7 | loss 4\n", "tiny--wide--seed-7")
+    assert run()[1] == "figures: up to date\n"
+    book.write(MODULE.replace("run.rows", "run.experiment('wide').rows"))
+    status, _, err = run()
+    assert status == 1 and "'wide' has a run for each of its seeds: run.seeds('wide')" in err
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ def test_the_command(recorded: Workshop, monkeypatch, capsys) -> None:
     assert f"{TIER}/bad: FAILED" in out
     assert err.startswith(f"scripts/{TIER}/bad.py failed in section 'Docstring', line 1: ")
     assert main([f"{TIER}/none"], root=recorded.root) == 1
-    assert capsys.readouterr().err.startswith(f"There is no script scripts/{TIER}/none.py")
+    assert capsys.readouterr().err.startswith(f"There is no script '{TIER}/none'; there are ")
     recorded.chapter("one", "nonsense: 1")
     assert main([], root=recorded.root) == 1
     assert capsys.readouterr().err.startswith(f"book/{TIER}/one.md: the header has an unknown key")

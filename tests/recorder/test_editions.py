@@ -57,7 +57,7 @@ def contents(recorded: Workshop) -> Contents:
 def elsewhere(recorded: Workshop, contents: Contents, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     """The same book on another machine, where nothing was run and no cache helps."""
     real = records.inputs
-    monkeypatch.setattr(records, "inputs", lambda run: {**real(run), "platform": "Elsewhere"})
+    monkeypatch.setattr(records, "inputs", lambda *run: {**real(*run), "platform": "Elsewhere"})
     other = Workshop(recorded.root.parent / "elsewhere", recorded.root.parent / "no-cache")
     other.fill()
     return other
@@ -77,7 +77,7 @@ def test_an_archive_is_the_same_bytes_twice(recorded: Workshop) -> None:
 
 
 def test_stale_runs_make_no_archive(recorded: Workshop) -> None:
-    recorded.script("one", READS + "#")
+    recorded.script("one", READS + "0")
     with pytest.raises(BookError, match=f"{TIER}/one.txt is missing or stale; run `make runs`"):
         packed(recorded)
 
@@ -104,7 +104,7 @@ def test_without_the_archive_they_would_run_there(contents: Contents, elsewhere:
 @pytest.mark.parametrize(
     ("change", "again"),
     [
-        (lambda book: book.script("one", READS + "#"), ["one", "one--more"]),
+        (lambda book: book.script("one", READS + "0"), ["one", "one--more"]),
         (lambda book: book.data(names="bob"), ["one", "one--more"]),
         (
             lambda book: book.chapter("one", "experiments: {more: {set: {STEPS: 4}}}"),
@@ -127,10 +127,10 @@ def test_a_run_made_here_since_is_no_editions(
     contents: Contents, elsewhere: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken(elsewhere, contents)
-    elsewhere.script("one", READS + "#")
+    elsewhere.script("one", READS + "0")
     assert elsewhere.record() == []
     here = records.inputs
-    monkeypatch.setattr(records, "inputs", lambda run: {**here(run), "python": "3.99"})
+    monkeypatch.setattr(records, "inputs", lambda *run: {**here(*run), "python": "3.99"})
     assert elsewhere.record() == []
     assert sorted(elsewhere.ran()) == ["one", "one--more"]
 
@@ -194,7 +194,7 @@ def record(name: str, **fields: object) -> Callable[[Contents], Contents]:
         (record("one", data=None), f"runs/{TIER}/one.json is no record of a run"),
         (record("one", record_sha256="0"), f"runs/{TIER}/one.json is not what was recorded"),
         (
-            record("one", script_sha256="0"),
+            record("one", script_sha256="0", code_sha256="0"),
             f"scripts/{TIER}/one.py is not what runs/{TIER}/one.json records: these are not the",
         ),
         (
@@ -227,7 +227,7 @@ def test_a_bad_archive_is_refused_whole_in_one_sentence(
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda book: book.script("one", READS + "#"), f"scripts/{TIER}/one.py is not what"),
+        (lambda book: book.script("one", READS + "0"), f"scripts/{TIER}/one.py is not what"),
         (lambda book: book.data(names="bob"), "scripts/data/names is not what"),
         (lambda book: book.write("scripts/data/names", "bob"), "scripts/data/names is altered"),
         (lambda book: book.chapter("one", "facts: {}"), "which is no run of this book"),

@@ -25,10 +25,18 @@ def keep(root: Path, name: str, text: str) -> Path:
     return path
 
 
+def declare(root: Path, experiments: str) -> None:
+    """Write the chapter that has these experiments."""
+    chapter = root / "book" / "01-tier" / "gpt.md"
+    chapter.parent.mkdir(parents=True)
+    chapter.write_text(f"---\nexperiments: {{{experiments}}}\n---\n", encoding="utf-8")
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Transcript:
     keep(tmp_path, "01-tier/gpt", TEXT)
     keep(tmp_path, "01-tier/gpt--no-mask", "val 1.5\n")
+    declare(tmp_path, "no-mask: {set: {CAUSAL: false}}, seeds: {seeds: [2, 0], long: false}")
     return Transcript.load("01-tier/gpt", root=tmp_path)
 
 
@@ -79,17 +87,23 @@ def test_a_bad_pattern_is_an_error(run: Transcript) -> None:
 
 
 def test_experiments_stand_beside_the_run(run: Transcript, tmp_path: Path) -> None:
-    assert run.experiment("no-mask").text == "val 1.5\n"
-    assert run.experiment("no-mask") == Transcript.load("01-tier/gpt", "no-mask", root=tmp_path)
-    assert run.experiment("no-mask").experiment("no-mask").text == "val 1.5\n"
+    assert Transcript.load("01-tier/gpt", "no-mask", root=tmp_path).text == "val 1.5\n"
 
 
-def test_an_unknown_experiment_is_an_error_that_lists_the_known(run: Transcript) -> None:
-    with pytest.raises(BookError, match=r"'no-head' \(recorded: no-mask\)"):
-        run.experiment("no-head")
+def test_an_unknown_experiment_is_an_error_that_lists_the_known(
+    run: Transcript, tmp_path: Path
+) -> None:
+    with pytest.raises(BookError, match="no experiment 'no-head'; it has no-mask, seeds."):
+        Transcript.load("01-tier/gpt", "no-head", root=tmp_path)
+
+
+def test_of_several_seeds_none_is_the_one(run: Transcript, tmp_path: Path) -> None:
+    with pytest.raises(BookError, match="'seeds' of .* has a run for each of the seeds 2, 0; say"):
+        Transcript.load("01-tier/gpt", "seeds", root=tmp_path)
 
 
 def test_a_missing_transcript_is_an_error(tmp_path: Path) -> None:
+    declare(tmp_path, "x: {set: {A: 1}}")
     with pytest.raises(BookError, match="01-tier/gpt--x has no transcript yet; run `make runs`"):
         Transcript.load("01-tier/gpt", "x", root=tmp_path)
 
