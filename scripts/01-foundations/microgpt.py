@@ -45,7 +45,7 @@ RATE = 0.03  # with 0.05 the sounds end a fifth of a nat worse
 WARM_UP = 50  # small steps while Adam's running means still say little
 CLUES = 6  # tokens that the longest context of a count holds
 DISCOUNT = 0.75  # 0.9 moves no best count by more than 0.02
-REPORT = 100  # steps between two rows of the learning curve
+REPORT = 350  # steps between two rows of the learning curve
 CHECKED = 200  # held-out sequences behind such a row, words to read aloud
 SAMPLES = 200  # names at each temperature
 TEMPERATURES = [0.5, 0.8, 1.1]
@@ -741,11 +741,15 @@ def draw_maps(model, ids, names, given):
 
 # === Compare the network with them ===
 def compare(model, task, best, name):
-    """Held-out loss of the network, its gap to the best count, two trials."""
+    """Held-out loss of the network, of it with the best count, two trials."""
     found = surprises(model, task.held_out)
     report(task, "gpt", found)
     more, error = gap(found, best)
     print(f"{task.name:6} | gpt - {name:22} | {more:+.3f} +- {error:.3f}")
+    # the mean of two probabilities: each may know what the other does not
+    report(task, f"gpt + {name}",
+           [[-log((exp(-a) + exp(-b)) / 2) for a, b in zip(ours, theirs)]
+            for ours, theirs in zip(found, best)])
     report(task, "gpt, some, in one pass", found[:CHECKED])
     report(task, "gpt, some, by prefixes",
            surprises(model, task.held_out[:CHECKED], alone=True))

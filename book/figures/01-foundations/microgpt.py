@@ -4,8 +4,7 @@ from matplotlib.figure import Figure
 
 from press.figures import style
 
-CURVE = r"^{} +\| step +\d+ \| seen +(\d+) \| train (\S+) \| held-out (\S+)$"
-COUNTS = r"^{} +\| counts, {}, clues \d +\| held-out (\S+)$"
+LOSS = r"^{} +\| {} +\| held-out (\S+)$"
 
 
 def pencil(run):
@@ -78,29 +77,40 @@ def network(run):
     return figure
 
 
-def learning_curves(run):
-    """Held-out loss of both tasks as the GPT sees more, with the best counts as levels."""
-    figure = Figure(figsize=(style.WIDTH, 2.8))
-    panels = figure.subplots(1, 2)
-    views = {"past": "counts of the past", "place": "counts of the place"}
-    for ax, task in zip(panels, ("names", "sounds"), strict=True):
-        seen, train, held_out = zip(*run.rows(CURVE.format(task)), strict=True)
-        for values, label, k in ((train, "training", 4), (held_out, "held out", 0)):
-            ax.plot(seen, values, label=label, color=style.SERIES[k], marker=style.MARKERS[k],
-                    linestyle=style.DASHES[2 if k else 0])  # fmt: skip
-        for k, (view, label) in enumerate(views.items(), 1):
-            if view == "place" and task == "names":
-                continue
-            best = min(run.rows(COUNTS.format(task, view)))
-            ax.axhline(best, color=style.SERIES[k], linewidth=0.9, linestyle=style.DASHES[k])
-            ax.annotate(label, (seen[-1], best), (0, 3), textcoords="offset points", ha="right",
-                        va="bottom", color=style.SERIES[k])  # fmt: skip
-        ax.set_title(task)
-        ax.set(xlabel=f"{'names' if task == 'names' else 'words'} seen", xlim=(0, None))
+def loss(run, task, who):
+    """The smallest held-out loss among the rows of `who`, a pattern."""
+    return min(run.rows(LOSS.format(task, who)))
+
+
+def against_data(run):
+    """Held-out loss against the examples to learn from: network, best counts, larger network."""
+    figure = Figure(figsize=(style.WIDTH, 3.0))
+    sizes = {f"few-{n}": n for n in (250, 500, 1000, 2000, 4000)}
+    panels = (
+        ("names", 7200, {"gpt": "network", "counts, past, clues .": "best count"}),
+        ("sounds", 9975, {"gpt": "network", "counts, place, clues .": "best count, told",
+                          "counts, past, clues .": "best count, not told"}),
+    )  # fmt: skip
+    for ax, (task, everything, lines) in zip(figure.subplots(1, 2), panels, strict=True):
+        for k, (who, label) in enumerate(lines.items()):
+            means = []
+            for experiment, n in {**sizes, "over-seeds": everything}.items():
+                losses = [loss(one, task, who) for one in run.seeds(experiment)]
+                ax.scatter([n] * len(losses), losses, s=5, color=style.SERIES[k], alpha=0.7, lw=0)
+                means.append((n, sum(losses) / len(losses)))
+            ax.plot(*zip(*means, strict=True), label=label, color=style.SERIES[k],
+                    linestyle=style.DASHES[k])  # fmt: skip
+        larger = [loss(one, task, "gpt") for one in run.seeds("larger")]
+        ax.scatter([everything] * len(larger), larger, s=22, marker="D", facecolors="none",
+                   edgecolors=style.SERIES[0], linewidths=0.9, label="larger network")  # fmt: skip
+        ax.set_xscale("log")
+        ax.set_xticks([250, 1000, 4000], ["250", "1,000", "4,000"])
+        ax.minorticks_off()
+        ax.set(xlabel=f"{'names' if task == 'names' else 'words'} to learn from", title=task)
         ax.grid(axis="y")
-    panels[0].set_ylabel("loss (nats)")
-    panels[1].set_ylim(0, None)
-    panels[0].legend(loc="upper right", title="gpt", alignment="left")
+        ax.legend(loc="upper right", fontsize=style.SMALL)
+    figure.get_axes()[0].set(ylabel="held-out loss (nats)", ylim=(2.1, 2.95))
+    figure.get_axes()[1].set_ylim(0.3, 3.6)
     return figure
 
 
@@ -121,34 +131,37 @@ def attention(run):
     return figure
 
 
-def knock_outs(run):
-    """Held-out loss of each knock-out beside the whole model's, at equal steps."""
+def controls(run):
+    """Held-out loss on the sounds of networks trained from the start with one switch changed."""
     names = {
-        "short": "whole",
+        "over-seeds": "whole",
+        "two-layers": "two layers",
         "one-head": "one head",
         "absolute": "positions go on",
-        "no-residual": "no residual",
-        "mean": "plain mean",
+        "no-residual": "no residual path",
+        "no-positions-two-layers": "no positions, two layers",
         "no-positions": "no positions",
+        "mean": "plain mean",
         "self": "no past",
         "no-mask": "no mask",
     }
-    losses, said = [], []
-    for name in names:
-        part = run.experiment(name)
-        losses.append(float(part.fact(r"^sounds \| gpt +\| held-out (\S+)$")))
-        said.append(float(part.fact(r"sounds in place (\S+)%$")))
-    figure = Figure(figsize=(style.WIDTH, 2.3))
-    left, right = figure.subplots(1, 2, sharey=True)
-    for ax, values, label in (
-        (left, losses, "held-out loss (nats)"),
-        (right, said, "sounds in place (%)"),
-    ):
-        colors = [style.ACCENT, *[style.GREY] * (len(names) - 2), style.RUST]
-        ax.hlines(range(len(names)), 0, values, color=colors, linewidth=1.2)
-        ax.scatter(values, range(len(names)), color=colors, s=18, zorder=3)
-        ax.axvline(values[0], color=style.ACCENT, linewidth=0.6, linestyle=style.DASHES[2])
-        ax.set(xlabel=label, xlim=(0, max(values) * 1.08))
-    left.set_yticks(range(len(names)), list(names.values()))
-    left.invert_yaxis()
+    figure = Figure(figsize=(style.WIDTH, 2.9))
+    ax = figure.subplots()
+    for row, name in enumerate(names):
+        color = {"over-seeds": style.ACCENT, "no-mask": style.RUST}.get(name, style.INK)
+        marks = [("gpt", color)]
+        if name == "no-mask":
+            marks.append(("gpt, some, by prefixes", "none"))
+        for who, fill in marks:
+            losses = [loss(one, "sounds", who) for one in run.seeds(name)]
+            ax.scatter(losses, [row] * len(losses), s=16, facecolors=fill, edgecolors=color,
+                       linewidths=0.8, zorder=3)  # fmt: skip
+            center = sum(losses) / len(losses)
+            ax.plot([center] * 2, [row - 0.3, row + 0.3], color=color, lw=1.2, ls="-")
+            if name == "over-seeds":
+                ax.axvline(center, color=color, linewidth=0.6, linestyle=style.DASHES[2])
+    ax.set_yticks(range(len(names)), list(names.values()))
+    ax.invert_yaxis()
+    ax.grid(axis="x")
+    ax.set(xlabel="held-out loss (nats)", xlim=(0, None))
     return figure
