@@ -19,9 +19,9 @@ import random
 import re
 from collections import Counter
 from hashlib import sha256
-from itertools import combinations
+from itertools import combinations, repeat
 from math import exp, log, sqrt
-from operator import add, mul
+from operator import add, gt, mul
 from pathlib import Path
 from statistics import fmean
 from unicodedata import normalize
@@ -213,15 +213,16 @@ class Tower:
         other nine tenths, by what is left of their older gradients.
         """
         b1, b2, start = beta1, beta2, (0, [0.0] * WIDTH, [0.0] * WIDTH)
+        c1, c2 = 1 - b1, 1 - b2  # not once for every number
         for word, grad in self.grads.items():
             t, m, v = self.moments.get(word, start)
             t += 1
-            m = [b1 * a + (1 - b1) * g for a, g in zip(m, grad)]
-            v = [b2 * a + (1 - b2) * g * g for a, g in zip(v, grad)]
+            m = [b1 * a + c1 * g for a, g in zip(m, grad)]
+            v = [b2 * a + c2 * g * g for a, g in zip(v, grad)]
             self.moments[word] = t, m, v
             rate = learning_rate * sqrt(1 - b2 ** t) / (1 - b1 ** t)
-            self.rows[word] = [x - rate * a / (sqrt(b) + epsilon) for x, a, b
-                               in zip(self.rows[word], m, v)]
+            self.rows[word] = [x - rate * a / (root + epsilon) for x, a, root
+                               in zip(self.rows[word], m, map(sqrt, v))]
         self.grads = {}
 
 
@@ -306,7 +307,7 @@ def ranks(scores):
 
     Candidates that score the same share the places they fill.
     """
-    return [sum(score > row[i] for score in row)
+    return [sum(map(gt, row, repeat(row[i])))  # how many score higher
             + (row.count(row[i]) + 1) / 2 for i, row in enumerate(scores)]
 
 

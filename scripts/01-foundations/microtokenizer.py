@@ -231,11 +231,8 @@ class Tokenizer:
             # A str can hold half of a surrogate pair, which strict UTF-8
             # has no bytes for: "surrogatepass" spells it by the same rule.
             tokens = list(piece.encode("utf-8", "surrogatepass"))
-            while len(tokens) > 1:
-                pair = min(zip(tokens, tokens[1:]),
-                           key=lambda p: self.rank.get(p, len(self.rank)))
-                if pair not in self.rank:
-                    break
+            while known := self.rank.keys() & zip(tokens, tokens[1:]):
+                pair = min(known, key=self.rank.get)
                 tokens = join(tokens, pair, 256 + self.rank[pair])
             self.cache[piece] = tokens
         return self.cache[piece]
