@@ -1,8 +1,13 @@
 # The one entry point. `make help` names every target.
 
-PYTHON ?= python3
+# The book's Python: PYTHON=python3.12 decides; else bootstrap.py, run by any, takes the newest here.
+ANY = $(or $(PYTHON),python3)
+BOOTSTRAP = $(if $(shell command -v $(firstword $(ANY)) 2> /dev/null),$(ANY) bootstrap.py,$(error \
+    There is no $(ANY): name a Python that is here, as in `make book PYTHON=python3.13`))
 RUN := .venv/bin/python -m recorder.told
 MACHINE := tests/recorder tests/press tests/proof tests/test_bootstrap.py
+
+unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH  # a reader's own: here they hide what belongs here
 
 .DEFAULT_GOAL := help
 .PHONY: help book runs long figures html pdf epub dist check test prove audit bench lock readmes clean setup setup-test
@@ -50,6 +55,7 @@ check: setup-test  ## style, types and house rules, in seconds
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/python -m pytest tests/test_house.py
+	@$(RUN) recorder.budget
 
 test: check book  ## everything: check, the book, every test
 	@$(RUN) press.system.chromium
@@ -80,7 +86,7 @@ clean:  ## remove everything that was made, except .venv and the cache of runs
 	rm -rf build
 
 setup:
-	@$(PYTHON) bootstrap.py requirements.lock
+	@$(BOOTSTRAP) requirements.lock $(if $(PYTHON),--this)
 
 setup-test:
-	@$(PYTHON) bootstrap.py requirements-test.lock
+	@$(BOOTSTRAP) requirements-test.lock $(if $(PYTHON),--this)

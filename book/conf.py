@@ -11,9 +11,9 @@ from press.epub import pages as epub  # noqa: E402
 from press.html import pages as html  # noqa: E402
 from press.pdf import latex as pdf  # noqa: E402
 
-project = "No Magic"
-author = edition.read(ROOT).by
-version = release = edition.read(ROOT).version
+this = edition.read(ROOT)
+project, author = this.name, this.by
+version = release = this.version
 language = "en"
 
 extensions = [

@@ -17,6 +17,7 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+import bootstrap
 from recorder.layout import ROOT
 
 BOOK, TEST, OWN = (f"requirements{kind}.lock" for kind in ("", "-test", "-audit"))
@@ -63,17 +64,14 @@ def differences(have: dict[str, str], wanted: dict[str, str]) -> Iterator[str]:
 def answer() -> list[dict[str, Any]]:
     """What pip-audit found out, one mapping a package; nothing where it could not be asked."""
     venv.create(TOOL, clear=True, with_pip=True)
-    run = [str(TOOL / "bin" / "python"), "-m"]
-    install = [*run, "pip", "-q", "--disable-pip-version-check", "install", "--require-hashes"]
-    ask = [*run, "pip_audit", "--disable-pip", "--progress-spinner=off", "-f", "json"]
+    python = str(TOOL / "bin" / "python")
+    bootstrap.pip_install(python, OWN)
+    ask = [python, "-I", "-m", "pip_audit", "--disable-pip", "--progress-spinner=off", "-f", "json"]
     for lock in (BOOK, TEST, OWN):
         ask += ["-r", str(ROOT / lock)]
-    said = ""
-    for command in ([*install, "-r", str(ROOT / OWN)], ask):
-        done = subprocess.run(command, capture_output=True, text=True)
-        said = done.stdout
+    done = subprocess.run(ask, capture_output=True, text=True)
     try:
-        found: list[dict[str, Any]] = json.loads(said)["dependencies"]
+        found: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError, TypeError):
         return []
     return found

@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from press import edition
+from recorder.data import sha256
 from recorder.layout import ROOT
 from recorder.records import Record, read_json, write_whole
 
@@ -64,7 +65,7 @@ def sources() -> str:
     files = [path for room in rooms for path in room.rglob("*")]
     said = [digest([*files, *ROOT.glob("*.*"), *BUILD.glob("*.json")])]
     said += [edition.commit(ROOT), edition.epoch(ROOT)]
-    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+    return sha256("\n".join(said).encode())
 
 
 def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> None:
@@ -119,13 +120,13 @@ def _run_sphinx(builder: str, out: Path, trees: Path) -> None:
 
 def pdf() -> str:
     """Make the PDF; the name of its file."""
-    from press.pdf.typeset import BESIDES, NAME, typeset_book  # needs TeX, which html does not
+    from press.pdf.typeset import BESIDES, typeset_book  # needs TeX, which html does not
 
     paper, draft = os.environ.get("PAPER", "a4").lower(), os.environ.get("DRAFT") == "1"
     other = [] if paper == "a4" else [paper]
     folder = "-".join(["latex", *other])
     sphinx("latex", folder, BESIDES)
-    name = "-".join([NAME, *other, *(["draft"] if draft else [])]) + ".pdf"
+    name = "-".join([edition.STEM, *other, *(["draft"] if draft else [])]) + ".pdf"
     typeset_book(BUILD / folder, BUILD / name, draft)
     return name
 
@@ -133,8 +134,9 @@ def pdf() -> str:
 def epub() -> str:
     """Make the EPUB; the name of its file."""
     sphinx("epub")
-    write_whole(BUILD / "no-magic.epub", (BUILD / "epub" / "no-magic.epub").read_bytes())
-    return "no-magic.epub"
+    name = f"{edition.STEM}.epub"
+    write_whole(BUILD / name, (BUILD / "epub" / name).read_bytes())
+    return name
 
 
 def main() -> None:

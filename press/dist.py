@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 from press import build, edition
-from press.pdf import typeset
 from recorder import editions
 from recorder.archive import zipped
 from recorder.data import sha256
@@ -24,10 +23,10 @@ def contents(root: Path) -> dict[str, bytes]:
     """The files of the edition by name. Raises BookError when one is not made yet."""
     version, made = edition.read(root).version, root / "build"
     moment = int(edition.epoch(root))
-    name = f"{typeset.NAME}-{version}"
-    files = {f"{name}.pdf": made / f"{typeset.NAME}.pdf"}
-    files[f"{name}-letter.pdf"] = made / f"{typeset.NAME}-letter.pdf"
-    files[f"{name}.epub"] = made / f"{typeset.NAME}.epub"
+    name = f"{edition.STEM}-{version}"
+    files = {f"{name}.pdf": made / f"{edition.STEM}.pdf"}
+    files[f"{name}-letter.pdf"] = made / f"{edition.STEM}-letter.pdf"
+    files[f"{name}.epub"] = made / f"{edition.STEM}.epub"
     files |= {f"{name}-{path.name}": path for path in (made / "chapters").glob("*.pdf")}
     for path in files.values():
         if not path.exists():

@@ -18,6 +18,7 @@ import yaml
 from recorder.errors import BookError
 
 FILE = "CITATION.cff"
+STEM = "no-magic"  # begins the names of the files that are made
 SUBTITLE = "The algorithms behind modern AI, one readable file at a time"  # as covers have it
 
 

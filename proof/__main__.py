@@ -4,12 +4,13 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from proof import faults, long, reproducible, seeds, surroundings, versions, wasm
+from proof import faults, long, properties, reproducible, seeds, surroundings, versions, wasm
 from proof.table import Row, laid_out
 from recorder.errors import BookError
 
 # A part yields a row for each kind of trial, and prints by itself what did not hold.
 PARTS: dict[str, Callable[[], Iterable[Row]]] = {
+    "properties": properties.prove,
     "faults": faults.rows,
     "seeds": seeds.prove,
     "versions": versions.prove,

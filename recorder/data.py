@@ -14,13 +14,21 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, or an empty string where there is none."""
+    try:
+        return sha256(path.read_bytes())
+    except OSError:
+        return ""
+
+
 def listed(root: Path) -> dict[str, str]:
     """What SHA256SUMS says of every data file, by its path from `root`; {} without data."""
     listing = root / FOLDER / SUMS
     if not listing.exists():
         return {}
     lines = listing.read_text(encoding="ascii").splitlines()
-    return {f"{FOLDER}/{name}": digest for digest, name in (line.split() for line in lines)}
+    return {f"{FOLDER}/{name}": known for known, name in (line.split() for line in lines)}
 
 
 def verified(root: Path) -> dict[str, str]:
@@ -29,11 +37,11 @@ def verified(root: Path) -> dict[str, str]:
     Raises BookError naming the file that is missing or altered, and its expected SHA-256.
     """
     sums = listed(root)
-    for path, digest in sums.items():
+    for path, known in sums.items():
         file = root / path
         if not file.exists():
-            raise BookError(f"{path} is missing; put back the file with SHA-256 {digest}.")
-        if sha256(file.read_bytes()) != digest:
-            raise BookError(f"{path} is altered; put back the file with SHA-256 {digest}.")
+            raise BookError(f"{path} is missing; put back the file with SHA-256 {known}.")
+        if sha256(file.read_bytes()) != known:
+            raise BookError(f"{path} is altered; put back the file with SHA-256 {known}.")
     scripts = root.glob("scripts/*/*.py")
     return sums | {path.relative_to(root).as_posix(): sha256(path.read_bytes()) for path in scripts}

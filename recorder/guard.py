@@ -43,6 +43,7 @@ BOUNDS = {  # another interpreter, for one, would be without this one's hooks
 UNHEARD = {
     "_dbm": ("change files", ["open"]),
     "_gdbm": ("change files", ["open"]),
+    "_interpreters": ("begin another interpreter", ["create"]),  # heard of before CPython 3.13
     "_multiprocessing": ("share memory", ["SemLock"]),
     "_posixshmem": ("share memory", ["shm_open", "shm_unlink"]),
     "_posixsubprocess": ("start a process", ["fork_exec"]),
@@ -121,6 +122,10 @@ def override(tree: ast.Module, values: dict[str, Any], name: str) -> None:
         except TypeError as error:
             raise SystemExit(f"{name} cannot take {constant} = {value!r}: {error}.") from None
         new = ast.parse(repr(fitted), mode="eval").body
+        if words := [part.id for part in ast.walk(new) if isinstance(part, ast.Name)]:
+            raise SystemExit(
+                f"{name} cannot take {constant} = {value!r}: {words[0]} is no literal."
+            )
         for part in ast.walk(new):
             ast.copy_location(part, node.value)
         node.value = new
@@ -191,7 +196,8 @@ def _offence(event: str, arguments: tuple[Any, ...], roots: list[str]) -> str | 
         return f"start a process ({event})"
     if event in BOUNDS or (event == "os.kill" and arguments[0] != os.getpid()):
         return f"pass its bounds ({event})"
-    if event == "import" and arguments[0] in UNHEARD:  # they are there: it wants them anew
+    # Those unheard are there: it wants them anew. Those for tests of Python's can do anything.
+    if event == "import" and (arguments[0] in UNHEARD or arguments[0].startswith("_test")):
         return f"pass its bounds (import {arguments[0]})"
     if event == "import" and arguments[1] and not _inside(os.path.realpath(arguments[1]), roots):
         return f"import {arguments[1]}"

@@ -12,6 +12,7 @@ import yaml
 
 from recorder.errors import BookError
 from recorder.layout import shown
+from recorder.patterns import compiled
 
 FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)^---[ \t]*$", re.DOTALL | re.MULTILINE)
 FACT_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -178,9 +179,9 @@ def _check_pattern(name: str, pattern: object) -> None:
     if not isinstance(pattern, str):
         raise ValueError(f"the fact '{name}' must be a pattern in quotes, not {pattern!r}")
     try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise ValueError(f"the fact '{name}' is no regular expression: {error}") from error
+        groups = compiled(pattern).groups
+    except ValueError as error:
+        raise ValueError(f"the fact '{name}' {error}") from error
     if groups != 1:
         raise ValueError(
             f"the pattern of the fact '{name}' has {groups} groups; "

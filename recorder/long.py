@@ -29,6 +29,12 @@ def refuse_orphans(root: Path) -> None:
             )
 
 
+def sweep(root: Path) -> None:
+    """Delete from book/long what recorders that were killed have half written."""
+    for part in (root / LONG).glob("*/.*.part"):
+        part.unlink()
+
+
 def stale(root: Path, sums: dict[str, str]) -> list[Run]:
     """The long runs whose records are missing, or tell of another script, data or constants."""
     return [run for run in long_runs(root) if not records.is_fresh(run, sums)]

@@ -42,9 +42,9 @@ class Recorder:
             _remove_orphans(self.root, book)
             long.refuse_orphans(self.root)
             if stale := long.stale(self.root, sums):
-                names = ", ".join(dict.fromkeys(run.name for run in stale))
+                whose = ", ".join(dict.fromkeys(run.name for run in stale))
                 how = long.remedy(stale[0])
-                self.progress.say(f"Long runs: {len(stale)} missing or stale, of {names}; {how}.")
+                self.progress.say(f"Long runs: {len(stale)} missing or stale, of {whose}; {how}.")
             return self.make(wanted, sums)
 
     def record_long(self, names: Sequence[str]) -> list[Failure]:
@@ -56,6 +56,7 @@ class Recorder:
             wanted = chosen(long_runs(self.root), names, self.root)
             sums = data.verified(self.root)
             long.refuse_orphans(self.root)
+            long.sweep(self.root)
             return self.make(wanted, sums)
 
     def make(self, wanted: Sequence[Run], sums: dict[str, str]) -> list[Failure]:

@@ -10,6 +10,7 @@ from recorder import long, records
 from recorder.data import sha256
 from recorder.errors import BookError
 from recorder.layout import ROOT, shown
+from recorder.patterns import compiled
 from recorder.plan import Run, runs_of
 
 Value = int | float | str | None
@@ -97,9 +98,9 @@ class Transcript:
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(pattern, re.MULTILINE)
-    except re.error as error:
-        raise BookError(f"The pattern {pattern!r} is no regular expression: {error}.") from error
+        return compiled(pattern, re.MULTILINE)
+    except ValueError as error:
+        raise BookError(f"The pattern {pattern!r} {error}.") from error
 
 
 def _row(match: re.Match[str]) -> Value | tuple[Value, ...]:

@@ -128,6 +128,44 @@ def test_a_chapter_reads_without_javascript(browser: Browser) -> None:
         assert page.locator(".theme-switch-button").is_hidden()  # it could do nothing
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without"])
+def test_a_tap_on_the_mark_of_a_claim_shows_its_numbers(browser: Browser, scripts: bool) -> None:
+    options = {"has_touch": True, "java_script_enabled": scripts}
+    with opened(browser, CHAPTERS[0], PHONE, **options) as page:
+        for claim in page.locator(".claim").all()[:3]:
+            note = claim.locator(".claim-note")
+            assert note.is_hidden()
+            claim.locator("button").tap()
+            box = note.bounding_box()
+            assert box and box["x"] >= 0 and box["x"] + box["width"] <= PHONE
+            assert any(sign in note.inner_text() for sign in "<>=≤≥≠")
+            page.keyboard.press("Escape")
+            assert note.is_hidden()
+
+
+def test_a_printed_page_shows_the_numbers_of_its_claims(browser: Browser) -> None:
+    with opened(browser, CHAPTERS[0]) as page:
+        page.emulate_media(media="print")
+        numbers = page.locator(".claim-note > span:nth-child(2)")
+        assert numbers.count() > 5
+        assert all(one.is_visible() for one in numbers.all())
+        assert not page.locator(".claim-note code").first.is_visible()
+
+
+def test_no_line_begins_with_the_mark_of_a_claim(browser: Browser) -> None:
+    """The mark stands on the line of the word before it, at every width."""
+    apart = """marks => marks.filter(mark => {
+        const before = mark.closest('.claim').previousSibling, range = document.createRange();
+        if (!before || before.nodeType !== Node.TEXT_NODE) return false;
+        range.setStart(before, before.length - 1);
+        range.setEnd(before, before.length);
+        const word = range.getBoundingClientRect(), own = mark.getBoundingClientRect();
+        return own.bottom > word.bottom || own.left < word.left; }).length"""
+    for width in range(PHONE, 480, 17):
+        with opened(browser, CHAPTERS[0], width) as page:
+            assert page.locator(".claim button").evaluate_all(apart) == 0, width
+
+
 def test_a_page_runs_no_script_but_its_own(browser: Browser) -> None:
     """A script that somehow came into a page would not run: the policy is in force."""
     inject = """() => { const script = document.createElement('script');

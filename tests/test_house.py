@@ -6,6 +6,7 @@ import math
 import operator
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -281,6 +282,27 @@ def test_workflows_pin_what_they_use(path: Path) -> None:
         if "checkout@" in step.get("uses", ""):
             assert step.get("with", {}).get("persist-credentials") is False, path.name
         assert "${{" not in step.get("run", ""), f"{path.name}: a shell reads what others may write"
+
+
+def test_git_keeps_every_byte(tmp_path: Path) -> None:
+    """Git for Windows is set to give files other line ends, and every hash would fail."""
+    made, clone = tmp_path / "made", tmp_path / "clone"
+    shutil.copytree(ROOT / "scripts", made / "scripts", ignore=shutil.ignore_patterns("__*"))
+    for name in (".gitattributes", "Makefile", "requirements.lock"):
+        shutil.copy(ROOT / name, made)
+    who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "core.autocrlf=false"]
+    for command in (
+        ["git", "init", "-q", str(made)],
+        ["git", "-C", str(made), "add", "-A"],
+        ["git", "-C", str(made), *who, "commit", "-q", "-m", "all", "--no-gpg-sign"],
+        ["git", "clone", "-q", "-c", "core.autocrlf=true", str(made), str(clone)],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    listed = subprocess.run(["git", "-C", str(made), "ls-files"], capture_output=True, text=True)
+    names = listed.stdout.splitlines()
+    assert len(names) > len(SCRIPTS)
+    changed = [name for name in names if (made / name).read_bytes() != (clone / name).read_bytes()]
+    assert not changed
 
 
 def test_nothing_names_this_machine() -> None:

@@ -12,14 +12,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from press.directives import numerals
 from recorder.errors import BookError
 
 QUALIFIED = re.compile(r"\b([a-z]\w*):([a-z]\w*)")  # microgpt:loss, a fact of another chapter
-DIGITS, MOST_DIGITS = 3, 28  # of a claim's computed numbers: as many as show that it is true
+DIGITS, MOST_DIGITS = 3, 28  # of a claim's computed numbers: as many as show whether it is true
 
 Printed = str | Mapping[int, str]  # a fact as its run printed it, or as the run of each seed did
 Number = Decimal | dict[int, Decimal]
@@ -117,12 +116,15 @@ def checked(text: str, printed: Callable[[str], Printed]) -> Checked:
     tree = parse(text)
     facts = {name: printed(name) for name in names(tree)}
     compared = [(tree, _sides(tree, facts)) for tree in _comparisons(tree)]
-    if not all(_true(comparison, sides) for comparison, sides in compared):
-        raise BookError(f"the claim {text} is false: {with_numbers(tree, facts, MOST_DIGITS)}")
-    digits = next(filter(partial(_shows, compared), range(DIGITS, MOST_DIGITS)), MOST_DIGITS)
+    true = all(_true(comparison, sides) for comparison, sides in compared)
+    enough = (n for n in range(DIGITS, MOST_DIGITS) if _shows(compared, n) == true)
+    digits = next(enough, MOST_DIGITS)
+    numbers = with_numbers(tree, facts, digits)
+    if not true:
+        raise BookError(f"the claim {text} is false: {numbers}")
     brief = "; ".join(_brief(comparison, sides, digits) for comparison, sides in compared)
     seeds = next((tuple(fact) for fact in facts.values() if not isinstance(fact, str)), ())
-    return Checked(text, with_numbers(tree, facts, digits), brief, seeds)
+    return Checked(text, numbers, brief, seeds)
 
 
 def number(tree: ast.expr, printed: Mapping[str, Printed]) -> Number:

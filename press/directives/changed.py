@@ -5,7 +5,6 @@ that it had, would pass for read. So the environment keeps a hash of each docume
 on which it depends.
 """
 
-import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -13,7 +12,11 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.typing import ExtensionMetadata
 
+from recorder.data import digest
+
 Known = dict[str, dict[str, str]]  # of each document: its files, from the book's folder, and hashes
+
+_hash = cache(digest)
 
 
 def known(env: BuildEnvironment) -> Known:
@@ -52,14 +55,6 @@ def note(app: Sphinx, env: BuildEnvironment) -> None:
     _hash.cache_clear()
     for document in env.found_docs - known(env).keys():
         known(env)[document] = hashes(env, document)
-
-
-@cache
-def _hash(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

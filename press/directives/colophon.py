@@ -18,10 +18,11 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from press import edition
-from press.directives import house
+from press.directives import house, sealed
 from press.directives.path import Overview, table
 from press.path import Stop
 from recorder.errors import BookError
+from recorder.records import Record
 from recorder.wall import HOOK
 
 TOOLS = ("Sphinx", "myst-parser", "sphinxcontrib-bibtex", "sphinx-book-theme", "matplotlib")
@@ -89,7 +90,8 @@ class Colophon(Overview):
     """A table of the machine, the tools and the time."""
 
     def markdown(self, stops: list[Stop]) -> str:
-        records = [record for stop in stops for record in self.records(stop)]
+        records = [record for stop in stops for record in self.records(stop, long=False)]
+        once = [record for stop in stops for record in self.records(stop, long=True)]
         days = sorted({record["date"][:10] for record in records})
         seconds = sum(record["user_seconds"] for record in records)
         tools = ", ".join(f"{name} {metadata.version(name)}" for name in TOOLS)
@@ -103,15 +105,21 @@ class Colophon(Overview):
             ("in", f"{seconds:,.0f} seconds of one core, {seconds / 60:.0f} minutes"),
             ("with at most", f"{max(r['peak_memory'] for r in records) / 1e6:,.0f} MB of memory"),
             ("by running", f"{len(stops)} programs, and {others} experiments with them"),
+            *([("with numbers of", self.recorded_once(once))] if once else []),
             ("and made with", tools),
         ]
         return table(("this copy was", "as recorded"), ("---", "---"), rows)
 
-    def records(self, stop: Stop) -> list[dict[str, Any]]:
-        """The records of a chapter's runs."""
+    def recorded_once(self, records: list[Record]) -> str:
+        """What is told of the long runs."""
+        by = each(f"{record['implementation']} {record['python']}" for record in records)
+        return f"{len(records)} long runs, recorded once: {sealed.told(records)}, by {by}"
+
+    def records(self, stop: Stop, long: bool) -> list[Record]:
+        """The records of a chapter's runs, of the long ones or of the others."""
         experiments = [None, *stop.header.experiments]
         runs = [run for one in experiments for run in house.runs_of(self.env, stop.document, one)]
-        return [house.transcript_of(self.env, run).record for run in runs if not run.long]
+        return [house.transcript_of(self.env, run).record for run in runs if run.long == long]
 
 
 def each(values: Iterable[str]) -> str:

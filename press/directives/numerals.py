@@ -10,13 +10,14 @@ from decimal import Decimal
 
 FORM = re.compile(r"(\+?)(0?)(,?\.\d+)([fe%])")
 NUMBER = re.compile(r"([-+]?)((?:\d[\d,]*)?\.?\d+)(?:e([-+]?)0*(\d+))?", re.IGNORECASE)
+NEAR = 3  # powers of ten, up or down, that are better written out
 MINUS, TIMES, SPACE = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}", "\N{NO-BREAK SPACE}"
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 SIGNS = {" * ": f" {TIMES} ", "-": MINUS, "<=": "≤", ">=": "≥", "==": "=", "!=": "≠"}
 
 
 def printed(text: str) -> str:
-    """What a run printed: printed("-1.1e-16") -> "−1.1 × 10⁻¹⁶"; what is no number stays."""
+    """What a run printed, "-1.1e-16" as −1.1 × 10⁻¹⁶, "5.6e-01" as .56; what is no number stays."""
     found = NUMBER.fullmatch(text)
     if not found:
         return text
@@ -24,6 +25,9 @@ def printed(text: str) -> str:
     sign = sign.replace("-", MINUS)
     if power is None:
         return f"{sign}{digits}"
+    value = Decimal(f"{digits.replace(',', '')}e{down}{power}")
+    if not value or -NEAR <= value.adjusted() <= NEAR:
+        return f"{sign}{_without_zero(f'{value:,f}')}" if value else "0"
     factor = "" if Decimal(digits.replace(",", "")) == 1 else f"{digits}{SPACE}{TIMES}{SPACE}"
     return f"{sign}{factor}10{(down + power).replace('+', '').translate(RAISED)}"
 
@@ -50,7 +54,7 @@ def rounded(value: Decimal, digits: int) -> Decimal:
 def brief(value: Decimal, digits: int) -> str:
     """A number in a few digits: brief(Decimal("0.06125"), 3) -> ".0612", 12345.6 -> "12,346"."""
     few = rounded(value, digits).normalize()
-    if few and few.adjusted() < -4:
+    if few and few.adjusted() < -NEAR - 1:
         return printed(f"{few:e}")
     return _without_zero(f"{few:,f}").replace("-", MINUS)
 

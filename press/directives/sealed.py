@@ -17,6 +17,7 @@ from sphinx.util.typing import ExtensionMetadata
 from press.directives import house
 from recorder.errors import BookError
 from recorder.layout import LONG
+from recorder.records import Record
 
 Used = tuple[str, str]  # the chapter and the name of a long experiment
 WHOLE = (nodes.document, nodes.section)
@@ -76,11 +77,15 @@ def _told(env: BuildEnvironment, chapter: str, experiment: str) -> str:
     runs = house.runs_of(env, chapter, experiment)
     records = [house.transcript_of(env, run).record for run in runs]
     seeds = f"{len(runs)} seeds, " if runs[0].seed is not None else ""
+    by = sorted({f"{record['implementation']} {record['python']}" for record in records})
+    return f"{seeds}recorded once, {told(records)}, {', '.join(by)}."
+
+
+def told(records: list[Record]) -> str:
+    """When runs were recorded, and how long they took together."""
     days = sorted({date.fromisoformat(record["date"][:10]) for record in records})
     when = " to ".join(f"{day.day} {day:%B %Y}" for day in dict.fromkeys((days[0], days[-1])))
-    by = sorted({f"{record['implementation']} {record['python']}" for record in records})
-    seconds = sum(record["user_seconds"] for record in records)
-    return f"{seeds}recorded once, {when}, {', '.join(by)}, {duration(seconds)}."
+    return f"{when}, {duration(sum(record['user_seconds'] for record in records))}"
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,6 @@
 A piece goes from the first line that matches `from` to the first later one that matches `to`.
 """
 
-import re
 from datetime import datetime
 
 from docutils import nodes
@@ -25,6 +24,7 @@ from sphinx.writers.latex import LaTeXTranslator
 from press.directives import house
 from recorder.errors import BookError
 from recorder.layout import shown
+from recorder.patterns import compiled
 from recorder.plan import Run
 from recorder.transcript import Transcript
 
@@ -104,9 +104,9 @@ class TranscriptDirective(SphinxDirective):
         """The index of the first line, from `start`, that matches the pattern of an option."""
         pattern = self.options[option]
         try:
-            matcher = re.compile(pattern)
-        except re.error as error:
-            raise BookError(f":{option}: {pattern} is no regular expression: {error}") from error
+            matcher = compiled(pattern)
+        except ValueError as error:
+            raise BookError(f":{option}: {pattern} {error}") from error
         for index in range(start, len(lines)):
             if matcher.search(lines[index]):
                 return index

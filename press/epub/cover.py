@@ -66,7 +66,9 @@ def field(codes: list[str]) -> PolyCollection:
 
 def draw(target: Path, title: str, subtitle: str, author: str) -> None:
     """Write the cover as PNG, the same bytes from the same programs."""
-    figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100, facecolor=GROUND)
+    size = (WIDTH / 100, HEIGHT / 100)
+    figure = Figure(size, dpi=100, facecolor=GROUND)
+    figure.set_layout_engine("none")  # whatever the style of the book's figures asks for
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, WIDTH), ylim=(HEIGHT, 0))

@@ -14,12 +14,12 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from jinja2 import Environment, FileSystemLoader
 
+from press import edition
 from recorder.errors import BookError
 
 HERE = Path(__file__).resolve().parent
 SHEET = HERE / "epub.css"
 FONTS = (HERE / "fonts", HERE.parent / "fonts" / "static" / "fonts")
-NAME = "no-magic.epub"
 
 XHTML = "{http://www.w3.org/1999/xhtml}"
 MATH = "{http://www.w3.org/1998/Math/MathML}math"
@@ -134,7 +134,7 @@ def bind(folder: Path, paths: list[str], modified: str) -> Path:
         about.compress_type, about.external_attr, about.create_system = how, 0o644 << 16, 3
         book.writestr(about, content, compresslevel=9)
 
-    target = folder / NAME
+    target = folder / f"{edition.STEM}.epub"
     with ZipFile(target, "w") as book:
         put("mimetype", b"application/epub+zip", ZIP_STORED)
         put("META-INF/container.xml", CONTAINER.encode())

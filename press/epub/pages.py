@@ -40,7 +40,7 @@ SETTINGS: dict[str, Any] = {
     "epub_description": edition.SUBTITLE,
     "epub_contributor": "The No Magic authors",
     "epub_copyright": "The No Magic authors. MIT licence; data and fonts under their own.",
-    "epub_identifier": "no-magic",
+    "epub_identifier": edition.STEM,
     "epub_uid": "book",
 }
 SUBJECTS = ["Machine learning", "Algorithms", "Python (Computer program language)"]
@@ -203,7 +203,7 @@ def note_of_claim(mark: claim_mark) -> str:
 def about(app: Sphinx) -> dict[str, Any]:
     """What the package says of the book."""
     config = app.config
-    identifier = uuid.uuid5(uuid.NAMESPACE_OID, f"nm:no-magic:{config.version}")
+    identifier = uuid.uuid5(uuid.NAMESPACE_OID, f"nm:{edition.STEM}:{config.version}")
     modified = datetime.fromtimestamp(int(edition.epoch(house.root(app.env))), UTC)
     return {
         "title": config.project,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import fcntl
-import hashlib
 import inspect
 import json
 import multiprocessing
@@ -31,8 +30,10 @@ from pathlib import Path
 from typing import Any
 
 from recorder import data, plan
+from recorder.data import digest, sha256
 from recorder.errors import BookError
 from recorder.layout import ROOT
+from recorder.records import write_whole
 from recorder.transcript import Transcript
 
 SCREEN = (38 * 16 / 96) / (132 / 25.4)  # the measure of nomagic.css, 38rem, over that of print
@@ -41,22 +42,6 @@ ALLOWED = {"matplotlib", "mpl_toolkits", "numpy", "press"} | set(sys.stdlib_modu
 
 class FigureError(BookError):
     """One sentence that names the figures' file, the function where there is one, and the cause."""
-
-
-def digest(path: Path) -> str:
-    """The file's SHA-256, or an empty string where there is none."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return ""
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write the whole file or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_bytes(content)
-    scratch.replace(path)
 
 
 class Run:
@@ -134,7 +119,7 @@ class Module:
         here = Path(__file__).resolve()
         parts = [digest(self.source), digest(here), digest(here.with_name("style.py"))]
         parts += [metadata.version("matplotlib"), metadata.version("numpy")]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return sha256("\n".join(parts).encode())
 
     def last(self) -> dict[str, dict[str, Any]]:
         """The stamp of each figure's last drawing."""
@@ -219,7 +204,7 @@ class Module:
                 result.errors.append(f"{self.shown}, {name}: {sentence(error)}")
                 # What was drawn before stays, and stays stale.
                 result.figures[figure] = last.get(figure, {"key": "", "read": {}, "made": {}})
-        write(self.stamp, json.dumps(result.figures, indent=1).encode())
+        write_whole(self.stamp, json.dumps(result.figures, indent=1).encode())
         return result
 
     def draw_one(self, figure: str, function: Callable[[Any], Any]) -> dict[str, Any]:
@@ -249,11 +234,11 @@ class Module:
                 pyplot.close("all")
                 style.use()
         for path, content in files.items():
-            write(self.root / path, content)
+            write_whole(self.root / path, content)
         return {
             "key": self.key(),
             "read": {str(path.relative_to(self.root)): digest(path) for path in sorted(read)},
-            "made": {path: hashlib.sha256(content).hexdigest() for path, content in files.items()},
+            "made": {path: sha256(content) for path, content in files.items()},
         }
 
 

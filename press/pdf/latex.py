@@ -39,6 +39,7 @@ from recorder.layout import ROOT
 
 HERE = Path(__file__).resolve().parent
 FONTS = HERE.parent / "fonts"
+THIS = edition.read(ROOT)
 PAPERS = {"a4": "a4paper", "letter": "letterpaper"}
 
 # What leaves no trace between paragraphs: margin notes, anchors, index entries, tables of contents,
@@ -59,7 +60,7 @@ def tex(text: str) -> str:
 
 def title_page() -> str:
     """The back of the title page: what this edition is, in LaTeX, one paragraph each."""
-    this, commit = edition.read(ROOT), edition.commit(ROOT)
+    this, commit = THIS, edition.commit(ROOT)
     made = rf", made from commit \texttt{{{tex(commit)}}}" if commit else ""
     paragraphs = [
         f"Edition {tex(this.version)} of {this.date:%-d %B %Y}{made}.",
@@ -108,9 +109,7 @@ def paper() -> str:
 SETTINGS: dict[str, Any] = {
     "pygments_style": "press.pdf.latex.PrintStyle",
     "numfig_format": {"figure": "Figure %s"},
-    "latex_documents": [
-        ("index", "no-magic.tex", "No Magic", "The No Magic authors", "manual", True)
-    ],
+    "latex_documents": [("index", f"{edition.STEM}.tex", THIS.name, THIS.by, "manual", True)],
     "latex_engine": "lualatex",
     "latex_toplevel_sectioning": "part",
     "latex_docclass": {"manual": "book"},

@@ -22,6 +22,7 @@ from typing import Any
 import pikepdf
 
 from press import edition
+from press.edition import STEM
 from press.pdf import chapters
 from press.pdf.chapters import Span
 from press.system import texlive
@@ -30,7 +31,6 @@ from recorder.layout import ROOT, script_path
 from recorder.records import read_json, write_whole
 
 BUILD = ROOT / "build"
-NAME = "no-magic"
 LANGUAGE = "en"
 CREATOR = "Sphinx and LuaLaTeX"
 ALLOWED = 1.0  # points by which a box may be too full: no eye sees it
@@ -38,7 +38,7 @@ MADE = ("aux", "toc", "out", "idx", "ind", "ilg", "log", "fls", "fdb_latexmk", "
 MARKER = (
     ".made"  # beside them: their hashes, from the good end of a run to the next one's beginning
 )
-BESIDES = (MARKER, "latexmk.log", *(f"{NAME}.{suffix}" for suffix in MADE))
+BESIDES = (MARKER, "latexmk.log", *(f"{STEM}.{suffix}" for suffix in MADE))
 
 OVERFULL = re.compile(r"Overfull \\([hv])box \(([\d.]+)pt too (?:wide|high)\)")
 LINE = re.compile(r"(?:at lines?|on input line) (\d+)")
@@ -153,7 +153,7 @@ def typeset(folder: Path, time: str, draft: bool = False) -> bool:
         command = ["latexmk", "-norc", "-lualatex", "-silent", "-latexoption=--no-shell-escape"]
         command += ["-e", "$makeindex = 'makeindex -q -s python.ist %O -o %D %S'"]
         command += ["-e", "$max_repeat = 9"]  # Letter took five once, which is latexmk's limit
-    command += ["-interaction=nonstopmode", "-halt-on-error", "-file-line-error", f"{NAME}.tex"]
+    command += ["-interaction=nonstopmode", "-halt-on-error", "-file-line-error", f"{STEM}.tex"]
     settings = {"SOURCE_DATE_EPOCH": time, "FORCE_SOURCE_DATE": "1", "TZ": "UTC"}
     settings |= {"max_print_line": "10000", "error_line": "254", "half_error_line": "238"}
     settings |= {"shell_escape": "f", "openin_any": "p", "openout_any": "p"}  # no other folder
@@ -169,7 +169,7 @@ def typeset(folder: Path, time: str, draft: bool = False) -> bool:
 
 def left(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file there that LaTeX made, by name."""
-    files = [folder / f"{NAME}.{suffix}" for suffix in MADE]
+    files = [folder / f"{STEM}.{suffix}" for suffix in MADE]
     return {path.name: sha256(path.read_bytes()) for path in files if path.is_file()}
 
 
@@ -231,9 +231,9 @@ def save(
 def checked(folder: Path, time: str, draft: bool) -> None:
     """Typeset the book, and stop at what makes a bad page; a draft may have bad ones."""
     done = typeset(folder, time, draft)
-    file = folder / f"{NAME}.log"
+    file = folder / f"{STEM}.log"
     log = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    tex = (folder / f"{NAME}.tex").read_text(encoding="utf-8")
+    tex = (folder / f"{STEM}.tex").read_text(encoding="utf-8")
     if not done:
         sys.exit(failure(log, tex))
     if not draft and (found := complaints(log, tex)):
@@ -252,12 +252,12 @@ def typeset_book(folder: Path, target: Path, draft: bool) -> None:
     time = edition.epoch(ROOT)
     checked(folder, time, draft)
     if draft:
-        (folder / f"{NAME}.pdf").replace(target)
+        (folder / f"{STEM}.pdf").replace(target)
         return
-    finish(folder / f"{NAME}.pdf", target, time)
-    if target.stem == NAME:
+    finish(folder / f"{STEM}.pdf", target, time)
+    if target.stem == STEM:
         with pikepdf.open(target) as pdf:
-            spans = chapters.spans(pdf, (folder / f"{NAME}.aux").read_text(encoding="utf-8"))
+            spans = chapters.spans(pdf, (folder / f"{STEM}.aux").read_text(encoding="utf-8"))
         cut_chapters(target, spans, time)
         pages = {name: span.labels for name, span in spans.items()}
         write_whole(BUILD / "pages.json", json.dumps(pages, indent=1).encode() + b"\n")

@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 TOOLS = ("Makefile", "bootstrap.py", "requirements.lock", "requirements-test.lock", "CITATION.cff")
 WEB = ("html", "epub")
 PDF = ("pdf",)
-STATES = ("nothing", "older", "fresh")  # what is built already when a trial begins
 ROOMS = ("build", "cache", "tmp")  # all that a build writes into
 OF_THE_MOMENT = ("date", "user_seconds", "peak_memory", "record_sha256")  # keys of a record
 PATIENCE = 600  # seconds after which a build hangs

@@ -25,7 +25,7 @@ def cut_short(number: signal.Signals) -> Fault:
         checkout.begin("nothing")
         folder = checkout.root / "setup"
         shutil.rmtree(folder, ignore_errors=True)
-        _prepare(folder)
+        prepare(folder)
         begun = time.monotonic()
         first = _set_up(checkout, folder)
         length = time.monotonic() - begun
@@ -52,14 +52,15 @@ def cut_short(number: signal.Signals) -> Fault:
 
 def _command(folder: Path) -> list[str]:
     settings = ["PIP_NO_INDEX=1", f"PIP_FIND_LINKS={folder}"]
-    return ["env", *settings, sys.executable, str(folder / "bootstrap.py"), "requirements.lock"]
+    command = [sys.executable, str(folder / "bootstrap.py"), "requirements.lock", "--this"]
+    return ["env", *settings, *command]
 
 
 def _set_up(checkout: Checkout, folder: Path) -> Ended:
     return checkout.wait(checkout.start(_command(folder)))
 
 
-def _prepare(folder: Path) -> None:
+def prepare(folder: Path) -> None:
     """A folder with a package, and lock files that name it with its hash."""
     folder.mkdir()
     shutil.copy(ROOT / "bootstrap.py", folder)

@@ -206,3 +206,8 @@ def test_one_build_at_a_time(book: Path) -> None:
         pytest.raises(BlockingIOError),
     ):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_a_build_locks_as_nfs_wants_it(book: Path, nfs: list[int]) -> None:
+    with build.locked():
+        assert len(nfs) == 1

@@ -98,7 +98,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> SmallBook:
 @pytest.fixture(scope="module")
 def made(small: SmallBook) -> Path:
     """Its EPUB."""
-    return small.root / "build" / "epub" / package.NAME
+    return small.root / "build" / "epub" / "no-magic.epub"
 
 
 def page(book: Path, name: str) -> BeautifulSoup:
@@ -117,7 +117,7 @@ def test_same_sources_give_the_same_bytes(
     shutil.rmtree(again.root)
     shutil.copytree(small.root, again.root, ignore=shutil.ignore_patterns("epub"))
     assert again.build("epub", parallel=2) == []
-    assert (again.root / "build/epub" / package.NAME).read_bytes() == before
+    assert (again.root / "build/epub" / "no-magic.epub").read_bytes() == before
     assert small.build("epub") == [] and small.read == []
     assert made.read_bytes() == before
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
@@ -134,11 +134,11 @@ def test_a_page_that_is_gone_is_gone_from_the_book(tmp_path: Path) -> None:
     made.write("book/front/more.md", "# More\n\nMore.\n")
     made.change("book/index.md", "front/preface", "front/preface\nfront/more")
     assert made.build("epub") == []
-    assert "front/more.xhtml" in read(tmp_path / "build/epub" / package.NAME)
+    assert "front/more.xhtml" in read(tmp_path / "build/epub" / "no-magic.epub")
     (tmp_path / "book/front/more.md").unlink()
     made.change("book/index.md", "\nfront/more", "")
     assert made.build("epub") == []
-    assert "front/more.xhtml" not in read(tmp_path / "build/epub" / package.NAME)
+    assert "front/more.xhtml" not in read(tmp_path / "build/epub" / "no-magic.epub")
 
 
 def test_no_line_of_code_is_lost(made: Path) -> None:

@@ -324,3 +324,8 @@ def test_what_draws_ends_with_a_killed_driver_and_holds_up_no_other(book: Book) 
             return True
 
     wait_until(free)
+
+
+def test_drawing_locks_as_nfs_wants_it(book: Book, run: Run, nfs: list[int]) -> None:
+    assert run()[0] == 0
+    assert len(nfs) == 1

@@ -1,7 +1,5 @@
 """The typesetting: what its log tells, what a broken run leaves, what the finished file says."""
 
-import os
-import subprocess
 from pathlib import Path
 
 import pikepdf
@@ -9,6 +7,7 @@ import pytest
 
 from press.pdf import typeset
 from press.system import texlive
+from tests.programs import programs
 
 TEX = r"""\begin{document}
 \sphinxstepscope
@@ -142,16 +141,6 @@ def test_finished_file_depends_on_nothing_but_its_content(made: Path) -> None:
     assert first.read_bytes() == second.read_bytes()
 
 
-def programs(folder: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:
-    """Have these shell scripts, and nothing else, stand for the programs of these names."""
-    folder.mkdir(exist_ok=True)
-    for name, script in scripts.items():
-        path = folder / name.replace("_", "-")
-        path.write_text(f"#!/bin/sh\n{script}\n")
-        path.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder))
-
-
 def test_run_cut_short_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     book = tmp_path / "latex"
     book.mkdir()
@@ -192,73 +181,3 @@ def test_a_draft_is_one_pass_unchecked_and_no_book(
     with pytest.raises(SystemExit, match="1 thing"):
         typeset.typeset_book(folder, tmp_path / "no-magic.pdf", False)
     assert not (tmp_path / "no-magic.pdf").exists()
-
-
-# --- TeX Live
-
-FOUND = 'for f in "$@"; do echo /tex/$f; done'
-TEX_PROGRAMS = {"lualatex": "", "latexmk": "", "makeindex": ""}
-
-
-def test_nothing_to_do_when_all_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    programs(tmp_path, monkeypatch, kpsewhich=FOUND, **TEX_PROGRAMS)
-    texlive.main()
-    assert capsys.readouterr().out == ""
-
-
-def test_missing_files_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = f"{FOUND} | while read f; do test $f = /tex/titlesec.sty || echo $f; done"
-    programs(tmp_path, monkeypatch, kpsewhich=found, **TEX_PROGRAMS)
-    assert texlive.missing() == ["titlesec.sty"]
-
-
-def test_elsewhere_the_commands_are_printed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    programs(tmp_path, monkeypatch, lualatex="")
-    with pytest.raises(SystemExit) as stop:
-        texlive.main()
-    assert all(f" {program} install" in f" {stop.value}" for program in ("apt-get", "dnf", "brew"))
-
-
-def test_without_privilege_nothing_is_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    programs(tmp_path, monkeypatch, apt_get="touch installed", sudo="exit 1")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(SystemExit, match="apt-get install"):
-        texlive.main()
-    assert not (tmp_path / "installed").exists()
-
-
-@pytest.mark.parametrize("user", [0, 1000])
-def test_as_root_what_is_missing_is_installed(
-    user: int,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    here, usual = tmp_path / "bin", os.environ["PATH"]
-    install = f"PATH={usual}\necho $@ >> {tmp_path}/log\ncp {here}/sudo {here}/lualatex"
-    programs(here, monkeypatch, apt_get=install, kpsewhich=FOUND, latexmk="", makeindex="")
-    programs(here, monkeypatch, sudo=f'PATH={here}:{usual}\nshift\nexec "$@"')
-    monkeypatch.setenv("PATH", str(here))
-    (here / "env").write_text(f'#!/bin/sh\nPATH={here}:{usual}\nshift\nexec "$@"\n')
-    (here / "env").chmod(0o755)
-    monkeypatch.setattr(os, "geteuid", lambda: user)
-    texlive.main()
-    done = (tmp_path / "log").read_text()
-    assert "update" in done and "--no-install-recommends texlive-latex-extra" in done
-    assert "Installing texlive-latex-extra" in capfd.readouterr().out
-
-
-def test_module_runs_without_sphinx_or_pikepdf() -> None:
-    """`make book` asks for TeX before anything else, and says at once what is missing."""
-    code = (
-        "import sys; import press.system.texlive; print({'sphinx', 'pikepdf'} & set(sys.modules))"
-    )
-    root = Path(__file__).resolve().parent.parent.parent
-    run = subprocess.run(["python3", "-c", code], cwd=root, capture_output=True, text=True)
-    assert run.stdout.strip() == "set()"

@@ -13,10 +13,13 @@ import pytest
 
 import recorder
 from proof import __main__ as proof
-from proof import claims, seeds, surroundings, versions, wasm
+from proof import claims, long, seeds, surroundings, versions, wasm
 from proof.table import Row
+from recorder import records
+from recorder.__main__ import main
+from recorder.errors import BookError
 from recorder.interpreter import HERE
-from recorder.plan import all_runs
+from recorder.plan import all_runs, long_runs
 from tests.workshop import TIER, Workshop
 
 ONE = """
@@ -181,6 +184,90 @@ def test_without_the_books_own_runs_there_is_nothing_to_prove(
     monkeypatch.setattr(proof, "PARTS", {"seeds": lambda: seeds.prove(book.root)})
     assert proof.main([]) == 1
     assert f"runs/{TIER}/one.txt is missing; run `make runs`.\n" in capsys.readouterr().err
+
+
+# --- Long runs
+LONG = """
+experiments:
+  slow:
+    seeds: [0, 2]
+    facts: {slow: '^loss (\\S+)'}
+  short:
+    seeds: [0, 2]
+    long: false
+    facts: {short: '^steps (\\d+)'}
+facts:
+  loss: '^loss (\\S+)'
+"""
+CLAIMS = (
+    "{claim}`least(slow) == 0.5` {claim}`mean(slow) == loss` {claim}`mean(short) == 3`"
+    " {claim}`loss < 1` {claim}`least(short - slow) > 1` {fact}`error(slow) | .1f`"
+)
+
+
+@pytest.fixture
+def longer(book: Workshop) -> Workshop:
+    """A recorded book of one script, with a long experiment over seeds and a short one."""
+    write(book, "one", LONG, CLAIMS)
+    assert main(["--long"], book.root) == 0
+    assert book.record() == []
+    return book
+
+
+def test_seeds_of_its_own_and_long_runs_stay_as_they_are(longer: Workshop) -> None:
+    """Claims of long runs alone are not tried, and those that mix them are."""
+    rows = {row.what: row for row in seeds.prove(longer.root)}
+    assert [rows[f"SEED = {seed}: runs"].tried for seed in (0, 2, 3)] == [3, 3, 3]
+    assert [rows[f"SEED = {seed}: claims"].tried for seed in (0, 2, 3)] == [4, 4, 4]
+    assert failed(iter(rows.values())) == {"SEED = 3: claims": 2}  # mean(slow) == loss, loss < 1
+    assert {row.note for row in rows.values()} == {""}
+    made = longer.root / "build/proof/seed-3/build/runs" / TIER
+    assert json.loads((made / "one--short--seed-2.json").read_bytes())["set"] == {"SEED": 2}
+    assert not list(made.glob("*slow*"))
+
+
+def test_long_runs_are_made_again_beside_the_book(
+    longer: Workshop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = longer.root / "book/long" / TIER
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    runs, numbers, told = long.prove(longer.root)
+    assert (runs.what, runs.tried, runs.failed) == ("recorded again: runs", 2, 0)
+    assert runs.note == "2 print the book's very bytes"
+    assert (numbers.tried, numbers.failed) == (2, 0)  # the header's fact, and the text's
+    assert (told.tried, told.failed, told.note) == (3, 0, "")
+    assert "one--slow--seed-0: runs, about 0 s" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_a_long_run_that_another_machine_does_not_repeat_is_found(longer: Workshop) -> None:
+    """A record that somebody made of other numbers, seal and all."""
+    [run, _] = long_runs(longer.root)
+    record = records.last(run) | {"transcript_sha256": records.sha256(b"loss 0.4\nsteps 2\n")}
+    record["record_sha256"] = records.seal(record)
+    records.keep(run, record, b"loss 0.4\nsteps 2\n")
+    write(longer, "one", LONG, "{claim}`least(slow) == 0.4`")
+    rows = list(long.prove(longer.root))
+    assert failed(iter(rows)) == {"recorded again: claims": 1}
+    assert rows[0].note == "1 print the book's very bytes"
+
+
+def test_it_takes_hours_and_so_is_no_part_of_the_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(proof, "PARTS", {"one": lambda: [Row("one", "acts", 1)]})
+    monkeypatch.setattr(proof, "ON_DEMAND", {"long": lambda: [Row("long", "hours", 1)]})
+    assert proof.main([]) == 0
+    assert "hours" not in capsys.readouterr().out
+    assert proof.main(["long"]) == 0
+    assert "hours" in capsys.readouterr().out
+
+
+def test_without_its_record_nothing_is_proved(longer: Workshop) -> None:
+    next((longer.root / "book/long" / TIER).glob("*.txt")).unlink()
+    for part in (seeds, long):
+        with pytest.raises(BookError, match="has no transcript yet; run `make long NAME="):
+            list(part.prove(longer.root))
 
 
 # --- Versions

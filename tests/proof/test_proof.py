@@ -1,8 +1,12 @@
 """The table of what was tried, and the exit status that follows from it."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from proof import __main__ as proof
+from proof import properties
 from proof.table import Row, laid_out
 
 
@@ -38,3 +42,41 @@ def test_an_unknown_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         proof.main(["nothing"])
     assert "there is no part nothing" in capsys.readouterr().err
+
+
+PROPERTIES = """
+from hypothesis import given, strategies as st
+
+
+@given(st.integers(0, 999))
+def test_numbers(number):
+    assert number < 1000
+
+@given(st.integers())
+def test_larger_numbers(number):
+    assert number < {limit}
+
+def test_of_another_kind():
+    assert False
+"""
+
+
+@pytest.mark.parametrize("limit", ["10**99", "1000"])
+def test_random_examples_tell_their_seed(
+    limit: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "conftest.py").write_text("import tests.conftest  # the profiles")
+    (tmp_path / "test_some.py").write_text(PROPERTIES.replace("{limit}", limit))
+    [row] = properties.prove(str(tmp_path), rounds=2)
+    assert (row.tried, row.failed) == (4, 0 if limit == "10**99" else 2)
+    printed = capsys.readouterr().out
+    seeds = re.findall(r"examples from seed (\d+)", printed)
+    assert len(set(seeds)) == 2
+    for seed in seeds if row.failed else ():
+        assert f"--hypothesis-profile=random --hypothesis-seed={seed} " in printed
+
+
+def test_a_test_run_that_breaks_is_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "test_some.py").write_text("1 / 0")
+    [row] = properties.prove(str(tmp_path), rounds=1)
+    assert row.failed == 1

@@ -236,6 +236,16 @@ except ImportError:
 new = _interpreters.create()
 _interpreters.run_string(new, "open(%r, 'w').write('x')" % CANARY)
 """,
+    "a second interpreter of Python's own tests": """
+import _testcapi
+_testcapi.run_in_subinterp("open(%r, 'w').write('x')" % CANARY)
+""",
+    "a second interpreter, its module anew": """
+import sys
+sys.modules.pop("_interpreters", None)
+import _interpreters
+_interpreters.run_string(_interpreters.create(), "open(%r, 'w').write('x')" % CANARY)
+""",
     "mount": """
 import ctypes
 libc = ctypes.CDLL(None)

@@ -317,6 +317,14 @@ def test_a_value_of_another_type_is_an_error(name: str, value: object) -> None:
         constants(**{name: value})
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_what_no_literal_says_is_refused(value: float) -> None:
+    """A header cannot say it either: tests/recorder/test_header.py."""
+    for whole, own in ((value, "1.0"), ([1, [value]], "[2]"), ({"a": value}, "{}")):
+        with pytest.raises(SystemExit, match=r"one.py cannot take A = .*: (inf|nan) is no literal"):
+            guard.override(ast.parse(f"A = {own}"), {"A": whole}, "scripts/01-tier/one.py")
+
+
 def test_an_experiment_with_an_unknown_constant_fails_alone(workshop) -> None:
     workshop.script("one", "STEPS = 3\nprint(STEPS)\n")
     workshop.chapter("one", "experiments: {more: {set: {STEPS: 4}}, typo: {set: {STPES: 4}}}")

@@ -32,6 +32,14 @@ experiments:
       val_no_mask: 'val (?:x|y) (\d+)'
   other:
     set: {SEED: 2}
+  over-seeds:
+    seeds: [3, 0, 1]
+    facts: {val_s: 'val (x)'}
+  quick:
+    seeds: [0, 1]
+    set: {A: 1}
+    long: false
+  longer: {set: {A: 2}, long: true}
 """
     )
     values = {
@@ -47,6 +55,9 @@ experiments:
         experiments={
             "no-mask": Experiment(values, {"val_no_mask": r"val (?:x|y) (\d+)"}),
             "other": Experiment({"SEED": 2}),
+            "over-seeds": Experiment({}, {"val_s": "val (x)"}, seeds=(3, 0, 1), long=True),
+            "quick": Experiment({"A": 1}, seeds=(0, 1), long=False),
+            "longer": Experiment({"A": 2}, long=True),
         },
         paper="vaswani2017attention",
         teaches="how: by looking",
@@ -72,6 +83,8 @@ def test_a_chapter_without_header_or_with_an_empty_one_declares_nothing(tmp_path
         ("facts: {Loss: '(x)'}", "'Loss' in facts is no name; a name there matches [a-z]"),
         ("facts: {on: '(x)'}", "'True' in facts is no name"),
         ("facts: {a: '(x'}", "'a' is no regular expression: missing ), unterminated"),
+        ("facts: {a: '([[x])'}", "'a' can be read in two ways: possible nested set at position 2"),
+        ("facts: {a: '(x{99999999999})'}", "'a' is no regular expression: the repetition number"),
         ("facts: {a: 12}", "'a' must be a pattern in quotes, not 12"),
         ("facts: {a: 'x'}", "'a' has 0 groups; put exactly one"),
         ("facts: {a: '(x)(y)'}", "'a' has 2 groups; put exactly one"),
@@ -81,6 +94,10 @@ def test_a_chapter_without_header_or_with_an_empty_one_declares_nothing(tmp_path
         ("experiments: {a: {facts: {b: '(x)'}}}", "the experiment 'a' sets no constant"),
         ("experiments: {a: {set: {seed: 1}}}", "'seed' in 'set' of the experiment 'a' is no name"),
         ("experiments: {a: {set: {A: .inf}}}", "sets A to inf, which is no plain literal"),
+        ("experiments: {a: {set: {A: -.inf}}}", "sets A to -inf, which is no plain literal"),
+        ("experiments: {a: {set: {A: .nan}}}", "sets A to nan, which is no plain literal"),
+        ("experiments: {a: {set: {A: [1, .inf]}}}", "to [1, inf], which is no plain literal"),
+        ("experiments: {a: {set: {A: {b: [.inf]}}}}", "[inf]}, which is no plain literal"),
         ("experiments: {a: {set: {A: 2026-01-01}}}", "which is no plain literal"),
         ("experiments: {a: {set: {A: {1: 2}}}}", "which is no plain literal"),
         ("experiments: {a: {set: {A: 1}, facts: {b: 'x'}}}", "'b' has 0 groups"),
@@ -93,6 +110,37 @@ def test_a_chapter_without_header_or_with_an_empty_one_declares_nothing(tmp_path
             "  d: {set: {A: 1}, facts: {a: '(x)'}}\n"
             "  e: {set: {A: 1}, facts: {a: '(x)'}}",
             "the fact 'a' is defined by the experiment 'd' and again by the experiment 'e'",
+        ),
+        (
+            "experiments: {e: {set: {A: 1}, seeds: 4}}",
+            "'seeds' of the experiment 'e' must be a list of numbers, [0, 1, 2, 3], not 4",
+        ),
+        ("experiments: {e: {seeds: [1, two]}}", "must be a list of numbers"),
+        ("experiments: {e: {seeds: [1, true]}}", "must be a list of numbers"),
+        ("experiments: {e: {seeds: [1, 0.5]}}", "must be a list of numbers"),
+        ("experiments: {e: {seeds: [1, -1]}}", "must be a list of numbers"),
+        (
+            "experiments: {e: {seeds: [1]}}",
+            "'seeds' of the experiment 'e' must be two or more, each once, not [1]",
+        ),
+        ("experiments: {e: {seeds: [1, 2, 1]}}", "two or more, each once, not [1, 2, 1]"),
+        ("experiments: {e: {seeds: []}}", "two or more, each once, not []"),
+        (
+            "experiments: {e: {set: {SEED: 1}, seeds: [0, 1]}}",
+            "the experiment 'e' sets SEED and has seeds; take SEED out of its 'set'",
+        ),
+        ("experiments: {e: {long: true}}", "the experiment 'e' sets no constant; give it set: {N"),
+        (
+            "experiments: {e: {set: {A: 1}, long: hours}}",
+            "'long' of the experiment 'e' must be true or false, not 'hours'",
+        ),
+        (
+            "headline: [b]\nexperiments: {e: {seeds: [0, 1], long: false, facts: {b: '(x)'}}}",
+            "'headline' names 'b' of the experiment 'e', which is long or has seeds of its own",
+        ),
+        (
+            "headline: [b]\nexperiments: {e: {set: {A: 1}, long: true, facts: {b: '(x)'}}}",
+            "'headline' names 'b' of the experiment 'e', which is long or has seeds of its own",
         ),
         ("teaches: [much]", "'teaches' must be one line in quotes, not ['much']"),
         ("builds_on: microgpt", "'builds_on' must be a list, [one, another], not 'microgpt'"),

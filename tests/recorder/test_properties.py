@@ -5,10 +5,11 @@ import json
 import keyword
 import re
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder import guard, header, records, sections
@@ -23,7 +24,6 @@ from tests.workshop import TIER, Workshop
 
 Tried = Callable[[str, str, int], None]  # the fixture `tried`
 
-quick = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PATH = Path("/book/scripts/01-tier/one.py")
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=9)
@@ -36,7 +36,7 @@ JSON = st.recursive(
     max_leaves=8,
 )
 LITERALS = st.recursive(
-    st.one_of(SCALARS, st.binary(max_size=9)),
+    st.one_of(SCALARS.filter(lambda value: value not in (inf, -inf)), st.binary(max_size=9)),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.tuples(inner, inner)),
     max_leaves=5,
 )
@@ -58,7 +58,9 @@ HEADERS = st.one_of(
                 JSON,
                 st.dictionaries(
                     st.text(max_size=5),
-                    st.fixed_dictionaries({}, optional={"set": JSON, "facts": JSON}),
+                    st.fixed_dictionaries(
+                        {}, optional=dict.fromkeys(("set", "facts", "seeds", "long"), JSON)
+                    ),
                     max_size=2,
                 ),
             )
@@ -70,7 +72,6 @@ HEADERS = st.one_of(
 # --- Sections
 
 
-@quick
 @given(st.lists(st.sampled_from(["x", "", "# === A ===", "# --- B ---", " # --- C ---"])))
 def test_sections_are_cut_or_refused_in_a_sentence(tried: Tried, lines: list[str]) -> None:
     tried("properties", "scripts cut into sections", 1)
@@ -93,7 +94,6 @@ def transcript(text: str) -> Transcript:
     return Transcript(Path("/book/build/runs/01-tier/one.txt"), text, {})
 
 
-@quick
 @given(PATTERNS, st.text(st.sampled_from("ab1 :\n"), max_size=30))
 def test_a_fact_is_what_its_group_matched_or_a_sentence(
     tried: Tried, pattern: str, text: str
@@ -108,7 +108,6 @@ def test_a_fact_is_what_its_group_matched_or_a_sentence(
     assert found == match[1]
 
 
-@quick
 @given(PATTERNS, st.text(st.sampled_from("ab1 :\n"), max_size=30))
 def test_rows_are_one_a_match_or_a_sentence(tried: Tried, pattern: str, text: str) -> None:
     tried("properties", "patterns of rows", 1)
@@ -120,7 +119,6 @@ def test_rows_are_one_a_match_or_a_sentence(tried: Tried, pattern: str, text: st
     assert len(rows) == len(list(re.finditer(pattern, text, re.MULTILINE)))
 
 
-@quick
 @given(HEADERS)
 def test_a_header_is_read_or_refused_in_a_sentence(tried: Tried, text: str) -> None:
     tried("properties", "headers of chapters", 1)
@@ -132,13 +130,14 @@ def test_a_header_is_read_or_refused_in_a_sentence(tried: Tried, text: str) -> N
         return
     for experiment in found.experiments.values():
         assert experiment.set == json.loads(json.dumps(experiment.set))
+        assert experiment.set or experiment.seeds
+        assert len(set(experiment.seeds)) == len(experiment.seeds) != 1
         assert all(re.compile(pattern).groups == 1 for pattern in experiment.facts.values())
 
 
 # --- Constants
 
 
-@quick
 @given(st.dictionaries(NAMES, LITERALS, max_size=4), st.data())
 def test_an_override_gives_the_value_or_a_sentence(
     tried: Tried, own: dict[str, object], data: st.DataObject
@@ -163,7 +162,6 @@ def test_an_override_gives_the_value_or_a_sentence(
     assert all(space[other] == was for other, was in own.items() if other != name)
 
 
-@quick
 @given(st.text(max_size=60))
 def test_the_constants_of_any_script_can_be_looked_for(tried: Tried, source: str) -> None:
     tried("properties", "constants looked for", 1)
@@ -182,7 +180,6 @@ def run(recorded: Workshop) -> Run:
     return Run(recorded.root, f"{TIER}/one")
 
 
-@quick
 @given(st.data())
 def test_a_record_that_was_changed_is_not_fresh(
     tried: Tried, run: Run, data: st.DataObject
@@ -203,7 +200,6 @@ def test_a_record_that_was_changed_is_not_fresh(
         run.record.write_bytes(good)
 
 
-@quick
 @given(st.one_of(st.binary(max_size=60), JSON.map(json.dumps).map(str.encode)))
 def test_any_bytes_may_stand_where_a_record_should(tried: Tried, run: Run, content: bytes) -> None:
     tried("properties", "bytes for a record", 1)
@@ -217,7 +213,6 @@ def test_any_bytes_may_stand_where_a_record_should(tried: Tried, run: Run, conte
         run.record.write_bytes(good)
 
 
-@quick
 @given(
     st.one_of(
         JSON,
@@ -253,7 +248,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(quick, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(PIECES, max_size=4).map("".join))
 def test_any_script_is_recorded_or_told_in_a_sentence(
     tried: Tried, workshop: Workshop, text: str
@@ -274,6 +269,8 @@ BLOCKS = st.sampled_from(
         "```{drawn} none\n:alt: x\n```\n", "{fact}`loss`\n", "{fact}`loss +`\n",
         "{fact}`1/0|.1f`\n",
         "{fact}`loss|%`\n", "{claim}`loss`\n", "{claim}`loss > none`\n", "{claim}`9**9**9 > 1`\n",
+        "{claim}`mean(loss) > 1`\n", "{claim}`mean(several) > 0`\n", "{claim}`several > 0`\n",
+        "{fact}`several`\n", "{fact}`error(several - loss) | .1e`\n",
         "{cite:p}`none`\n", "{cite:t}`adam`\n", "{ref}`none`\n", "{doc}`none`\n",
         "```{exercise}\n```\n",
         "```{solution} none\n```\n", "```\n", ":::\n", "---\n", "{fact}``\n", "\0\x1b\n",
@@ -281,7 +278,10 @@ BLOCKS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(quick, max_examples=8)
+SEVERAL = "  several: {seeds: [0, 1], long: false, facts: {several: 'loss . (.*)'}}\n"
+
+
+@settings(max_examples=8)
 @given(st.lists(BLOCKS, min_size=1, max_size=8).map("\n".join))
 def test_any_chapter_gives_warnings_and_no_traceback(
     tried: Tried, tmp_path: Path, body: str
@@ -289,6 +289,9 @@ def test_any_chapter_gives_warnings_and_no_traceback(
     tried("properties", "chapters built", 1)
     book = SmallBook(tmp_path)
     front = (tmp_path / "book/01-first/alpha.md").read_text().split("# Alpha")[0]
+    front = front.replace("experiments:\n", f"experiments:\n{SEVERAL}")
+    for seed in (0, 1):
+        book.record(f"01-first/alpha--several--seed-{seed}", f"loss | 0.{seed}\n")
     book.write("book/01-first/alpha.md", f"{front}# Alpha\n\n{body}")
     assert not any("Traceback" in line for line in book.build("dummy"))
 
@@ -296,7 +299,6 @@ def test_any_chapter_gives_warnings_and_no_traceback(
 # --- What a script prints
 
 
-@quick
 @given(st.text(max_size=40))
 def test_what_is_printed_is_kept_as_it_is_or_refused(tried: Tried, run: Run, text: str) -> None:
     tried("properties", "texts printed", 1)

@@ -247,3 +247,8 @@ def test_no_temporary_folder_stays(workshop: Workshop, tmp_path: Path, monkeypat
     assert len(workshop.record(limits=Limits(seconds=1))) == 2
     assert workshop.text("good").startswith(str(tmp_path / "tmp"))
     assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_recording_locks_as_nfs_wants_it(recorded: Workshop, nfs: list[int]) -> None:
+    assert recorded.record() == []
+    assert len(nfs) == 1

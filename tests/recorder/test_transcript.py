@@ -84,6 +84,8 @@ def test_a_fact_needs_its_group(run: Transcript, pattern: str) -> None:
 def test_a_bad_pattern_is_an_error(run: Transcript) -> None:
     with pytest.raises(BookError, match="'\\(' is no regular expression: missing \\)"):
         run.fact("(")
+    with pytest.raises(BookError, match="can be read in two ways: possible set difference"):
+        run.rows("[a--b]")
 
 
 def test_experiments_stand_beside_the_run(run: Transcript, tmp_path: Path) -> None:

@@ -9,19 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from press.system import bubblewrap
 from recorder import wall
 from recorder.child import Limits
 from recorder.errors import BookError
 from recorder.interpreter import HERE, PYTHON
+from tests.programs import programs
 from tests.workshop import Workshop, left_behind, wait_until
-
-
-def program(folder: Path, name: str, text: str) -> None:
-    """Put a program in the place of all others of its name."""
-    folder.mkdir(exist_ok=True)
-    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
-    (folder / name).chmod(0o755)
 
 
 def test_without_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,8 +36,7 @@ def test_without_bubblewrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_bubblewrap_that_does_not_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, why: str
 ) -> None:
-    program(tmp_path, "bwrap", f"{said}\nexit 1")
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    programs(tmp_path, monkeypatch, os.environ["PATH"], bwrap=f"{said}\nexit 1")
     found = wall.strongest.__wrapped__()
     assert str(found) == f"audit hook alone (bubblewrap does not work here: {why})"
 
@@ -53,8 +45,7 @@ def test_bubblewrap_that_does_not_work(
 def test_bubblewrap_that_is_killed_is_not_one_that_does_not_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    program(tmp_path, "bwrap", f"{end}\ntrue")
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    programs(tmp_path, monkeypatch, os.environ["PATH"], bwrap=f"{end}\ntrue")
     with pytest.raises(BookError, match="killed while it was tried; make again"):
         wall.strongest.__wrapped__()
 
@@ -125,24 +116,3 @@ def test_what_is_behind_it_dies_with_who_started_it(
 def test_no_page_can_show_a_control_character(workshop: Workshop, text: str, sign: str) -> None:
     said = workshop.failure(f"print('one\\ttwo')\n{text}")
     assert f"line 2 of what it printed has the control character {sign}; colours" in said
-
-
-def test_bubblewrap_is_installed_where_that_needs_no_question(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    here = tmp_path / "bin"
-    usual = os.environ["PATH"]
-    program(here, "env", f'PATH={here}:{usual}\nshift\nexec "$@"')
-    program(here, "apt-get", f"PATH={usual}\necho $@ >> {tmp_path}/log\ncp {here}/env {here}/bwrap")
-    monkeypatch.setenv("PATH", str(here))
-    monkeypatch.setattr(sys, "platform", "linux")
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    bubblewrap.main()
-    assert "sudo apt-get install --no-install-recommends bubblewrap" in capfd.readouterr().out
-    assert not (tmp_path / "log").exists()
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    bubblewrap.main()
-    assert "install -y --no-install-recommends bubblewrap" in (tmp_path / "log").read_text()
-    assert capfd.readouterr().out == "Installing bubblewrap (50 kB to fetch)\n"
-    bubblewrap.main()
-    assert capfd.readouterr().out == ""
