@@ -3,24 +3,24 @@
 Claim: attention pays where the answer stands at a place that the data must
 point out. The same network learns names letter by letter, and the sounds of
 English words given their spelling. Trained from the start with a plain mean
-of the past in place of attention, it is no worse on names, and loses most of
-what it knew of the sounds.
+of the past in place of attention, only the sounds suffer.
 
 Left out: biases, learned gains, dropout, weight decay, KV cache, tokenizer.
 Vaswani et al., "Attention Is All You Need" (2017); Radford et al., "Improving
 Language Understanding by Generative Pre-Training" (2018); after Andrej
 Karpathy's makemore and microgpt. The run shows held-out loss beside that of
-counts, sampled names, unknown words read aloud, and where the heads look.
+counts, names, words read aloud, and where the heads look.
 """
 # === Imports ===
 import gzip
 import random
 from collections import Counter, defaultdict
 from hashlib import sha256
-from itertools import chain
+from itertools import zip_longest
 from math import exp, log, sqrt
 from operator import add, mul
 from pathlib import Path
+from statistics import fmean
 from textwrap import shorten
 
 try:
@@ -55,7 +55,6 @@ LOOK = "softmax"  # "mean": the past unweighted; "self": no past at all
 CAUSAL = True  # False: a token sees those that come after it
 POSITIONS = "restart"  # "absolute": do not begin again; "none": no positions
 RESIDUAL = True  # False: a layer replaces its input instead of adding to it
-# The files that the run reads: other bytes would give other numbers.
 HASHES = {"names.csv":
           "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250",
           "cmudict_small.txt.gz":
@@ -130,8 +129,7 @@ def read(task):
     """Lists [name] or [word, *sounds], in the order of the file."""
     data = shipped(TASKS[task])
     if task == "names":
-        lines = data.decode("ascii").split()[1:]
-        return [line.split(",")[:1] for line in lines]
+        return [row.split(",")[:1] for row in data.decode("ascii").split()[1:]]
     lines = gzip.decompress(data).decode("ascii").splitlines()
     return [line.split() for line in lines]
 
@@ -142,9 +140,8 @@ def example(word, *sounds):
     . e m m a .            given 1
     s o f t : S AO F T .   given 5: the loss is on the sounds alone
     """
-    if sounds:
-        return [*word, ":", *sounds, END], len(word) + 1
-    return [END, *word, END], 1
+    return (([*word, ":", *sounds, END], len(word) + 1) if sounds
+            else ([END, *word, END], 1))
 
 
 # --- Number the symbols, hold some examples out ---
@@ -159,26 +156,21 @@ class Task:
         self.symbols = sorted({s for row, _ in both for s in row})
         self.id = {s: i for i, s in enumerate(self.symbols)}
         self.longest = max(len(row) for row, _ in both)
-        self.held_out, train = (
-            [([self.id[s] for s in row], given) for row, given in part]
-            for part in parts)
+        self.held_out, train = ([([self.id[s] for s in row], given)
+                                 for row, given in part] for part in parts)
         self.train = train[:EXAMPLES]
 
 
 # === Choose what to count ===
-def past(ids, given, i):
-    """What an n-gram looks at, the nearest first.
-
-    past([7, 8, 9], 1, 2) -> [8, 7]
-    """
+def past(ids, given, i):  # what an n-gram looks at, the nearest first
+    """past([7, 8, 9], 1, 2) -> [8, 7]"""
     return ids[:i][::-1]
 
 
 def place(ids, given, i):
-    """What a person would look at, who knows how English is spelt.
+    """What a reader of English would look at: the letter where sound i
+    stands, the sound before it, the letters beside, the best clue first.
 
-    Best clue first: the letter that stands where sound i stands, the sound
-    before it, the letters beside.
     place([5, 6, 7, 0, 8, 9], 4, 5) -> [6, 8, 7, 5, 0, None]
     """
     k, letter = i - given, dict(enumerate(ids[:given])).get
@@ -186,96 +178,51 @@ def place(ids, given, i):
             letter(k + 2), letter(k - 2)]
 
 
-# --- Count ---
-def contexts(clues):
-    """From all clues to none: contexts([7, 8]) -> [(7, 8), (7,), ()]"""
-    return [tuple(clues[:n]) for n in range(len(clues), -1, -1)]
-
-
+# --- Count and smooth ---
 def count(cases):
-    """How often a token followed a context, from pairs (clues, token).
-
-    A shorter context counts a token once for each longer one in which it
-    was new (Kneser and Ney). It is asked when the longer one is unknown:
-    what matters then is in how many places a token turned up. "Francisco"
-    is frequent, but behind "San" alone.
-    """
+    """Table of how often a token followed clues, from pairs of the two."""
     table = defaultdict(Counter)
     for clues, token in cases:
-        for context in contexts(clues):
-            table[context][token] += 1
-            if table[context][token] > 1:
-                break  # not new here: the shorter ones know it already
+        for n in range(len(clues), -1, -1):
+            table[clues[:n]][token] += 1
+            if table[clues[:n]][token] > 1:
+                break  # fewer clues count a token once a place (Kneser, Ney)
     return table
 
 
-# --- Smooth ---
 def chance(table, clues, token, classes):
-    """P(token) after these clues, when there are `classes` tokens in all.
-
-    Every count above zero gives up DISCOUNT, and what that frees goes where
-    the context with one clue less says.
-    chance({(): Counter([0, 0])}, [], 0, 4) -> 0.71875
+    """P(token): counts give up DISCOUNT each, for fewer clues to spread.
+    chance({(): Counter([0, 0])}, (), 0, 4) -> 0.71875
     """
     p = 1 / classes
-    for context in reversed(contexts(clues)):
-        if seen := table.get(context):
+    for n in range(len(clues) + 1):
+        if seen := table.get(clues[:n]):
             p = (max(0, seen[token] - DISCOUNT)
                  + DISCOUNT * len(seen) * p) / seen.total()
     return p
 
 
-# --- Judge by what was held out ---
-def cases(examples, view, longest):
-    """For each example its pairs (clues, token), at most `longest` clues."""
-    return [[(view(ids, given, i)[:longest], ids[i])
-             for i in range(given, len(ids))] for ids, given in examples]
-
-
+# --- Let counts of every length predict ---
 def counted(task, view, longest):
-    """Surprise -log p of each held-out symbol, in a list for each sequence."""
-    table = count(chain.from_iterable(cases(task.train, view, longest)))
-    return [[-log(chance(table, clues, token, len(task.symbols)))
-             for clues, token in pairs]
-            for pairs in cases(task.held_out, view, longest)]
+    """Held-out loss of a table of the training part."""
+    def cases(examples):
+        return [(tuple(view(ids, given, i)[:longest]), ids[i])
+                for ids, given in examples for i in range(given, len(ids))]
 
-
-def mean(surprises):
-    """The loss in nats a symbol: mean([[1, 2], [6]]) -> 3.0"""
-    return sum(map(sum, surprises)) / sum(map(len, surprises))
-
-
-def gap(ours, theirs):
-    """By how much we lose more a symbol, and that number's standard error.
-
-    Both were asked the same, so easy and hard sequences cancel: the error
-    is that of the difference, with a sequence as the unit.
-    gap([[1], [4]], [[1], [2]]) -> (1.0, 0.7071067811865476)
-    """
-    symbols = sum(map(len, ours))
-    more = [(sum(a) - sum(b), len(a)) for a, b in zip(ours, theirs)]
-    each = sum(m for m, _ in more) / symbols
-    return each, sqrt(sum((m - each * n) ** 2 for m, n in more)) / symbols
-
-
-# --- Let the counts choose ---
-def report(task, who, found):
-    print(f"{task.name:6} | {who:28} | held-out {mean(found):.3f}")
+    table = count(cases(task.train))
+    return fmean(-log(chance(table, *case, len(task.symbols)))
+                 for case in cases(task.held_out))
 
 
 def best_count(task):
-    """Print the loss of every count; surprises and name of the best.
-
-    It is chosen by the held-out symbols themselves, which flatters it a
-    little: an opponent should be given no less than its due.
-    """
-    found = []
+    """Print losses by number of clues; the least, chosen with hindsight."""
+    least = []
     for view in [past, place] if task.name == "sounds" else [past]:
-        for clues in range(CLUES + 1):
-            name = f"counts, {view.__name__}, clues {clues}"
-            found.append((counted(task, view, clues), name))
-            report(task, name, found[-1][0])
-    return min(found, key=lambda pair: mean(pair[0]))
+        losses = [counted(task, view, n) for n in range(max(1, CLUES + 1))]
+        least.append(min(losses))
+        print(f"{task.name:6} | counts, {view.__name__:5} | "
+              + " ".join(f"{loss:.3f}" for loss in losses))
+    return min(least)
 
 
 # === The tape ===
@@ -546,7 +493,7 @@ class GPT:
         self.head = linear(len(task.symbols), WIDTH)
         self.parameters = [self.tokens, self.positions, self.head,
                            *sum(self.layers, [])]
-        self.look, self.maps = LOOK, []
+        self.look = LOOK
 
     # --- From tokens to logits ---
     def logits(self, examples, asked):
@@ -608,11 +555,7 @@ class Adam:
 
 # === Training ===
 def loss_of(model, examples):
-    """Mean cross-entropy over the symbols that are not given: [[loss]].
-
-    Row i holds token i and is asked for token i + 1. A given token is no
-    target, the last token is no input.
-    """
+    """Mean cross-entropy, [[loss]]: row i is asked for token i + 1."""
     targets = [t for ids, given in examples
                for t in [None] * (given - 1) + ids[given:]]
     asked = [row for row, t in enumerate(targets) if t is not None]
@@ -635,48 +578,37 @@ def train(model, task):
         optimizer.step(RATE * min(step / max(1, WARM_UP), (STEPS - step)
                                   / max(1, STEPS - WARM_UP)))
         if step % REPORT == 0:
-            checked = surprises(model, task.held_out[:CHECKED])
-            print(f"{task.name:6} | step {step:4} | seen {step * BATCH:5} | "
-                  f"train {sum(losses) / len(losses):.3f} | held-out "
-                  f"{mean(checked):.3f}")
+            report(task, f"step {step:4}, trained {fmean(losses):.3f}",
+                   evaluate(model, task.held_out[:CHECKED]))
             losses = []
 
 
 # --- Ask what it knows ---
-def surprises(model, examples, alone=False):
-    """-log p of each symbol that is not given, in a list for each sequence.
-
-    As in training, the whole sequence is fed at once and every row asked;
-    `alone`: each prefix by itself, as if the rest were not yet written.
-    With a causal mask that is the same, and slower.
-    """
-    found = []
+def evaluate(model, examples, alone=False):
+    """The loss; `alone`: each prefix fed by itself, with no future behind."""
+    losses = []
     for ids, given in examples:
-        ends = range(given, len(ids))
-        if alone:
-            rows = [model.logits([(ids[:i], given)], [i - 1]).value[0]
-                    for i in ends]
-        else:
-            rows = model.logits([(ids[:-1], given)],
-                                [i - 1 for i in ends]).value
-        TAPE.clear()  # nothing is learnt
-        found.append([-log(softmax(row)[ids[i]])
-                      for row, i in zip(rows, ends)])
-    return found
+        ends = range(given - 1, len(ids) - 1)
+        for seen, asked in ([(ids[:i + 1], [i]) for i in ends] if alone
+                            else [(ids[:-1], ends)]):
+            rows = model.logits([(seen, given)], asked).value
+            TAPE.clear()
+            losses += [-log(softmax(row)[ids[i + 1]])
+                       for row, i in zip(rows, asked)]
+    return fmean(losses)
 
 
 # === Generate ===
 def generate(model, task, ids, given, temperature=0):
-    """What follows the first `given` ids, up to END.
+    """What follows the first `given` ids, up to END; 0 takes the likeliest.
 
-    Dividing logits by a temperature below 1 sharpens the choice, 0 takes the
-    likeliest. Production keeps the keys and values of the past (KV cache).
+    Production keeps the keys and values of the past (KV cache).
     """
     ids = ids[:given]
     while len(ids) < task.longest:
         row = model.logits([(ids, given)], [len(ids) - 1]).value[0]
         TAPE.clear()
-        if temperature:
+        if temperature:  # below 1 it sharpens the choice
             row = softmax([v / temperature for v in row])
             ids += random.choices(range(len(row)), row)
         else:
@@ -688,93 +620,49 @@ def generate(model, task, ids, given, temperature=0):
 
 # --- Sample names ---
 def sample_names(model, task):
-    """Names at each temperature, and how many are of those it was given.
-
-    The names held out are the control: how often does it hit names that it
-    never saw? They are fewer, so their hits are scaled up.
-    """
-    learnt, unseen = ({tuple(ids[1:]) for ids, _ in part}
-                      for part in (task.train, task.held_out))
-    scale = len(learnt) / len(unseen)
+    """Hits in the part trained on, and scaled in the other, the control."""
+    parts = [{tuple(ids[1:]) for ids, _ in part}
+             for part in (task.train, task.held_out)]
     for temperature in TEMPERATURES:
         names = [tuple(generate(model, task, [task.id[END]], 1, temperature))
                  for _ in range(SAMPLES)]
-        old = 100 * sum(ids in learnt for ids in names) / max(1, SAMPLES)
-        new = 100 * sum(ids in unseen for ids in names) / max(1, SAMPLES)
+        hits = [100 * sum(ids in part for ids in names) / max(1, SAMPLES)
+                * len(parts[0]) / len(part) for part in parts]
         some = " ".join("".join(task.symbols[i] for i in ids[:-1])
                         for ids in names[:7])
-        print(f"names  | at {temperature} | trained on {old:4.1f}% | "
-              f"held out, scaled {scale * new:4.1f}% | "
-              + shorten(some, 24, placeholder=""))
+        print(f"names  | at {temperature} | trained on {hits[0]:4.1f}% | held "
+              f"out {hits[1]:4.1f}% | " + shorten(some, 30, placeholder=""))
 
 
-# --- Read words aloud ---
+# --- Read words aloud, show where the heads look ---
 def read_aloud(model, task):
     """Held-out words by greedy generation, then words of nobody's list."""
-    words = task.held_out[:CHECKED]
-    truth = [ids[given:] for ids, given in words]
-    said = [generate(model, task, *word) for word in words]
-    right = sum(a == b for a, b in zip(said, truth))
-    same = sum(x == y for a, b in zip(said, truth) for x, y in zip(a, b))
-    print(f"sounds | read aloud {len(truth)} | words right "
-          f"{100 * right / len(truth):.1f}% | sounds in place "
-          f"{100 * same / sum(map(len, truth)):.1f}%")
+    right = [a == b for ids, given in task.held_out[:CHECKED] for a, b in
+             zip_longest(ids[given:], generate(model, task, ids, given))]
+    print(f"sounds | said right in their place {100 * fmean(right):.1f}%")
     for word in NEW_WORDS:
         ids = [task.id[s] for s in [*word, ":"]]
         ids += generate(model, task, ids, len(ids))
         names = [task.symbols[i] for i in ids]
         print(f"sounds | {word:8} | " + " ".join(names[len(word) + 1:-1]))
-        if word == NEW_WORDS[-1]:
-            draw_maps(model, ids, names, len(word) + 1)
-
-
-# --- Show where the heads look ---
-def draw_maps(model, ids, names, given):
-    """Weights of each head in tenths, while it decides on each sound."""
-    model.logits([(ids[:-1], given)], [0])
-    TAPE.clear()
-    for head, weights in enumerate(model.maps, 1):
+    # what the last word's heads weighed, in tenths, before each sound
+    for head, weights in enumerate(model.maps if NEW_WORDS and LAYERS else []):
         print(f"head {head} |    |" + "".join(f"{s:>3}" for s in names[:-1]))
-        for sound, row in zip(names[given:], weights[given - 1:]):
+        for sound, row in zip(names[len(word) + 1:], weights[len(word):]):
             print(f"head {head} | {sound:2} |" + "".join(
                 f"{min(9, int(10 * w)) or '.':>3}" for w in row))
 
 
-# === Compare the network with them ===
-def compare(model, task, best, name):
-    """Held-out loss of the network, of it with the best count, two trials."""
-    found = surprises(model, task.held_out)
-    report(task, "gpt", found)
-    more, error = gap(found, best)
-    print(f"{task.name:6} | gpt - {name:22} | {more:+.3f} +- {error:.3f}")
-    # the mean of two probabilities: each may know what the other does not
-    report(task, f"gpt + {name}",
-           [[-log((exp(-a) + exp(-b)) / 2) for a, b in zip(ours, theirs)]
-            for ours, theirs in zip(found, best)])
-    report(task, "gpt, some, in one pass", found[:CHECKED])
-    report(task, "gpt, some, by prefixes",
-           surprises(model, task.held_out[:CHECKED], alone=True))
-    model.look = "mean"  # what was learnt stays, where it looks is lost
-    report(task, "gpt, averaging", surprises(model, task.held_out))
-
-
-# === Refuse settings that cannot work ===
-def check_settings():
-    """One sentence instead of a division by zero an hour later."""
-    for name in ("BATCH", "CHECKED", "EXAMPLES", "HEADS", "HIDDEN", "REPORT",
-                 "WIDTH"):
-        if globals()[name] < 1:
-            raise SystemExit(f"{name} must be at least 1")
-    if WIDTH % HEADS or CLUES < 0:
-        raise SystemExit("HEADS must divide WIDTH, and CLUES be 0 or more")
-    if not (0.001 <= HELD_OUT <= 0.9 and 0 < DISCOUNT < 1):
-        raise SystemExit("HELD_OUT must lie between 0.001 and 0.9, DISCOUNT "
-                         "above 0 and below 1")
-
-
 # === Main ===
+def report(task, who, loss):
+    print(f"{task.name:6} | {who:24} | held-out {loss:.3f}")
+
+
 def main():
-    check_settings()
+    if (min(BATCH, CHECKED, EXAMPLES, HEADS, HIDDEN, REPORT, WIDTH) < 1
+            or WIDTH % HEADS or not 0.001 <= HELD_OUT <= 0.9):
+        raise SystemExit("a setting is below 1, HEADS does not divide WIDTH, "
+                         "or HELD_OUT is not from 0.001 to 0.9")
     data = {name: read(name) for name in TASKS}
     print("Losses are in nats per predicted symbol.")
     for name, rows in data.items():
@@ -782,15 +670,18 @@ def main():
         task = Task(name, rows)
         print(f"{name:6} | {len(task.train):,} to train on | "
               f"{len(task.held_out):,} held out | {len(task.symbols)} symbols")
-        best = best_count(task)
-        model = GPT(task)
+        best, model = best_count(task), GPT(task)
         size = sum(len(w.value) * len(w.value[0]) for w in model.parameters)
-        print(f"{name:6} | gpt of {size:,} numbers, guessing evenly "
-              f"{log(len(task.symbols)):.3f}")
+        print(f"{name:6} | gpt of {size:,} numbers")
         train(model, task)
-        show = sample_names if name == "names" else read_aloud
-        show(model, task)
-        compare(model, task, *best)
+        (sample_names if name == "names" else read_aloud)(model, task)
+        loss = evaluate(model, task.held_out)
+        report(task, "gpt", loss)
+        print(f"{name:6} | gpt - best count         | {loss - best:+.3f}")
+        report(task, "gpt, prefix by prefix",
+               evaluate(model, task.held_out[:CHECKED], alone=True))
+        model.look = "mean"  # what was learnt stays, where it looks is lost
+        report(task, "gpt, averaging", evaluate(model, task.held_out))
 
 
 if __name__ == "__main__":
