@@ -4,8 +4,6 @@ from matplotlib.figure import Figure
 
 from press.figures import style
 
-LOSS = r"^{} +\| {} +\| held-out (\S+)$"
-
 
 def pencil(run):
     """The example for pencil and paper: scores, weights, values, outputs of three tokens."""
@@ -77,9 +75,12 @@ def network(run):
     return figure
 
 
-def loss(run, task, who):
-    """The smallest held-out loss among the rows of `who`, a pattern."""
-    return min(run.rows(LOSS.format(task, who)))
+def loss(run, task, who="gpt"):
+    """Held-out loss of the network, or of the best count of a view."""
+    if who in ("past", "place"):
+        [row] = run.rows(rf"^{task} +\| counts, {who} +\| (.+)$")
+        return min(map(float, str(row).split()))
+    return float(run.fact(rf"^{task} +\| {who} +\| held-out (\S+)$"))
 
 
 def against_data(run):
@@ -87,9 +88,9 @@ def against_data(run):
     figure = Figure(figsize=(style.WIDTH, 3.0))
     sizes = {f"few-{n}": n for n in (250, 500, 1000, 2000, 4000)}
     panels = (
-        ("names", 7200, {"gpt": "network", "counts, past, clues .": "best count"}),
-        ("sounds", 9975, {"gpt": "network", "counts, place, clues .": "best count, told",
-                          "counts, past, clues .": "best count, not told"}),
+        ("names", 7200, {"gpt": "network", "past": "best count"}),
+        ("sounds", 9975, {"gpt": "network", "place": "best count, told",
+                          "past": "best count, not told"}),
     )  # fmt: skip
     for ax, (task, everything, lines) in zip(figure.subplots(1, 2), panels, strict=True):
         for k, (who, label) in enumerate(lines.items()):
@@ -100,7 +101,7 @@ def against_data(run):
                 means.append((n, sum(losses) / len(losses)))
             ax.plot(*zip(*means, strict=True), label=label, color=style.SERIES[k],
                     linestyle=style.DASHES[k])  # fmt: skip
-        larger = [loss(one, task, "gpt") for one in run.seeds("larger")]
+        larger = [loss(one, task) for one in run.seeds("larger")]
         ax.scatter([everything] * len(larger), larger, s=22, marker="D", facecolors="none",
                    edgecolors=style.SERIES[0], linewidths=0.9, label="larger network")  # fmt: skip
         ax.set_xscale("log")
@@ -151,7 +152,7 @@ def controls(run):
         color = {"over-seeds": style.ACCENT, "no-mask": style.RUST}.get(name, style.INK)
         marks = [("gpt", color)]
         if name == "no-mask":
-            marks.append(("gpt, some, by prefixes", "none"))
+            marks.append(("gpt, prefix by prefix", "none"))
         for who, fill in marks:
             losses = [loss(one, "sounds", who) for one in run.seeds(name)]
             ax.scatter(losses, [row] * len(losses), s=16, facecolors=fill, edgecolors=color,
