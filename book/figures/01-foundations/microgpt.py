@@ -84,34 +84,26 @@ def loss(run, task, who="gpt"):
 
 
 def against_data(run):
-    """Held-out loss against the examples to learn from: network, best counts, larger network."""
-    figure = Figure(figsize=(style.WIDTH, 3.0))
+    """Held-out loss on the sounds against the words to learn from: network and best counts."""
+    figure = Figure(figsize=(style.WIDTH, 2.9))
+    ax = figure.subplots()
     sizes = {f"few-{n}": n for n in (250, 500, 1000, 2000, 4000)}
-    panels = (
-        ("names", 7200, {"gpt": "network", "past": "best count"}),
-        ("sounds", 9975, {"gpt": "network", "place": "best count, told",
-                          "past": "best count, not told"}),
-    )  # fmt: skip
-    for ax, (task, everything, lines) in zip(figure.subplots(1, 2), panels, strict=True):
-        for k, (who, label) in enumerate(lines.items()):
-            means = []
-            for experiment, n in {**sizes, "over-seeds": everything}.items():
-                losses = [loss(one, task, who) for one in run.seeds(experiment)]
-                ax.scatter([n] * len(losses), losses, s=5, color=style.SERIES[k], alpha=0.7, lw=0)
-                means.append((n, sum(losses) / len(losses)))
-            ax.plot(*zip(*means, strict=True), label=label, color=style.SERIES[k],
-                    linestyle=style.DASHES[k])  # fmt: skip
-        larger = [loss(one, task) for one in run.seeds("larger")]
-        ax.scatter([everything] * len(larger), larger, s=22, marker="D", facecolors="none",
-                   edgecolors=style.SERIES[0], linewidths=0.9, label="larger network")  # fmt: skip
-        ax.set_xscale("log")
-        ax.set_xticks([250, 1000, 4000], ["250", "1,000", "4,000"])
-        ax.minorticks_off()
-        ax.set(xlabel=f"{'names' if task == 'names' else 'words'} to learn from", title=task)
-        ax.grid(axis="y")
-        ax.legend(loc="upper right", fontsize=style.SMALL)
-    figure.get_axes()[0].set(ylabel="held-out loss (nats)", ylim=(2.1, 2.95))
-    figure.get_axes()[1].set_ylim(0.3, 3.6)
+    sizes["over-seeds"] = int(str(run.fact(r"^sounds \| ([\d,]+) to train on")).replace(",", ""))
+    lines = {"past": "best count, not told", "place": "best count, told", "gpt": "network"}
+    for k, (who, label) in zip((2, 1, 0), lines.items(), strict=True):
+        means = []
+        for experiment, n in sizes.items():
+            losses = [loss(one, "sounds", who) for one in run.seeds(experiment)]
+            ax.scatter([n] * len(losses), losses, s=6, color=style.SERIES[k], alpha=0.7, lw=0)
+            means.append((n, sum(losses) / len(losses)))
+        ax.plot(*zip(*means, strict=True), label=label, color=style.SERIES[k],
+                linestyle=style.DASHES[k])  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_xticks(list(sizes.values()), [f"{n:,}" for n in sizes.values()])
+    ax.minorticks_off()
+    ax.set(xlabel="words to learn from", ylabel="held-out loss (nats)", ylim=(0, None))
+    ax.grid(axis="y")
+    style.name_lines(ax)
     return figure
 
 
