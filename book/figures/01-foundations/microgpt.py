@@ -87,7 +87,7 @@ def against_data(run):
     """Held-out loss on the sounds against the words to learn from: network and best counts."""
     figure = Figure(figsize=(style.WIDTH, 2.9))
     ax = figure.subplots()
-    sizes = {f"few-{n}": n for n in (250, 500, 1000, 2000, 4000)}
+    sizes = {f"few-{n}": n for n in (500, 2000)}
     sizes["over-seeds"] = int(str(run.fact(r"^sounds \| ([\d,]+) to train on")).replace(",", ""))
     lines = {"past": "best count, not told", "place": "best count, told", "gpt": "network"}
     for k, (who, label) in zip((2, 1, 0), lines.items(), strict=True):
@@ -128,31 +128,20 @@ def controls(run):
     """Held-out loss on the sounds of networks trained from the start with one switch changed."""
     names = {
         "over-seeds": "whole",
-        "two-layers": "two layers",
-        "one-head": "one head",
         "absolute": "positions go on",
-        "no-residual": "no residual path",
-        "no-positions-two-layers": "no positions, two layers",
         "no-positions": "no positions",
         "mean": "plain mean",
-        "self": "no past",
-        "no-mask": "no mask",
     }
-    figure = Figure(figsize=(style.WIDTH, 2.9))
+    figure = Figure(figsize=(style.WIDTH, 0.7 + 0.24 * len(names)))
     ax = figure.subplots()
     for row, name in enumerate(names):
-        color = {"over-seeds": style.ACCENT, "no-mask": style.RUST}.get(name, style.INK)
-        marks = [("gpt", color)]
-        if name == "no-mask":
-            marks.append(("gpt, prefix by prefix", "none"))
-        for who, fill in marks:
-            losses = [loss(one, "sounds", who) for one in run.seeds(name)]
-            ax.scatter(losses, [row] * len(losses), s=16, facecolors=fill, edgecolors=color,
-                       linewidths=0.8, zorder=3)  # fmt: skip
-            center = sum(losses) / len(losses)
-            ax.plot([center] * 2, [row - 0.3, row + 0.3], color=color, lw=1.2, ls="-")
-            if name == "over-seeds":
-                ax.axvline(center, color=color, linewidth=0.6, linestyle=style.DASHES[2])
+        color = style.INK if row else style.ACCENT
+        losses = [loss(one, "sounds") for one in run.seeds(name)]
+        center = sum(losses) / len(losses)
+        ax.scatter(losses, [row] * len(losses), s=14, color=color, alpha=0.75, lw=0, zorder=3)
+        ax.plot([center] * 2, [row - 0.3, row + 0.3], color=color, lw=1.2, ls="-")
+        if not row:
+            ax.axvline(center, color=color, linewidth=0.6, linestyle=style.DASHES[2])
     ax.set_yticks(range(len(names)), list(names.values()))
     ax.invert_yaxis()
     ax.grid(axis="x")
