@@ -2,23 +2,25 @@
 
 Claim: attention pays where the answer stands at a place that the data must
 point out. The same network learns names letter by letter, and the sounds of
-English words given their spelling. With a plain mean of the past in place of
-attention, the names hardly suffer and the sounds fall apart.
+English words given their spelling. Trained from the start with a plain mean
+of the past in place of attention, only the sounds suffer.
 
 Left out: biases, learned gains, dropout, weight decay, KV cache, tokenizer.
 Vaswani et al., "Attention Is All You Need" (2017); Radford et al., "Improving
 Language Understanding by Generative Pre-Training" (2018); after Andrej
-Karpathy's makemore and microgpt. The run shows held-out loss beside smoothed
-counts, sampled names, unknown words read aloud, and where the heads look.
+Karpathy's makemore and microgpt. The run shows held-out loss beside that of
+counts, names, words read aloud, and where the heads look.
 """
 # === Imports ===
 import gzip
 import random
 from collections import Counter, defaultdict
 from hashlib import sha256
+from itertools import zip_longest
 from math import exp, log, sqrt
 from operator import add, mul
 from pathlib import Path
+from statistics import fmean
 from textwrap import shorten
 
 try:
@@ -31,19 +33,21 @@ except ImportError:  # Python 3.10 and 3.11
 SEED = 1
 TASKS = {"names": "names.csv", "sounds": "cmudict_small.txt.gz"}
 HELD_OUT = 0.1  # of the examples, never trained on
-FAMILIES = True  # False: hold words out one by one, away from their kin
+FAMILIES = True  # False: hold out one by one, and half of them have kin
+EXAMPLES = 20_000  # learn from no more: here that is all there are
 STEPS = 700  # over half of the words, three quarters of the names
 BATCH = 8  # as good a word as 4, and Adam is paid for half as often
-WIDTH = 16  # 24 gains 0.08 nats on the sounds and takes half as long again
-HEADS = 2  # one costs a tenth of a nat on the sounds, four gain nothing
+WIDTH = 16  # wider is better and slower
+HEADS = 2
 HIDDEN = 32  # GPT's four times WIDTH is slower and no better this early
 LAYERS = 1  # a second one doubles the time, also no better this early
 RATE = 0.03  # with 0.05 the sounds end a fifth of a nat worse
 WARM_UP = 50  # small steps while Adam's running means still say little
 CLUES = 6  # tokens that the longest context of a count holds
-REPORT = 100  # steps between two rows of the learning curve
-CHECKED = 250  # held-out sequences behind such a row, words to read aloud
-SAMPLES = 150  # names at each temperature
+DISCOUNT = 0.75  # 0.9 moves no best count by more than 0.02
+REPORT = 350  # steps between two rows of the learning curve
+CHECKED = 200  # held-out sequences behind such a row, words to read aloud
+SAMPLES = 200  # names at each temperature
 TEMPERATURES = [0.5, 0.8, 1.1]
 NEW_WORDS = ["gizmo", "emoji", "zorble", "wizardry", "chatbot"]  # in no data
 # The knock-outs: give one of these another value and run again.
@@ -51,7 +55,6 @@ LOOK = "softmax"  # "mean": the past unweighted; "self": no past at all
 CAUSAL = True  # False: a token sees those that come after it
 POSITIONS = "restart"  # "absolute": do not begin again; "none": no positions
 RESIDUAL = True  # False: a layer replaces its input instead of adding to it
-# The files that the run reads: other bytes would give other numbers.
 HASHES = {"names.csv":
           "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250",
           "cmudict_small.txt.gz":
@@ -126,8 +129,7 @@ def read(task):
     """Lists [name] or [word, *sounds], in the order of the file."""
     data = shipped(TASKS[task])
     if task == "names":
-        lines = data.decode("ascii").split()[1:]
-        return [line.split(",")[:1] for line in lines]
+        return [row.split(",")[:1] for row in data.decode("ascii").split()[1:]]
     lines = gzip.decompress(data).decode("ascii").splitlines()
     return [line.split() for line in lines]
 
@@ -138,9 +140,8 @@ def example(word, *sounds):
     . e m m a .            given 1
     s o f t : S AO F T .   given 5: the loss is on the sounds alone
     """
-    if sounds:
-        return [*word, ":", *sounds, END], len(word) + 1
-    return [END, *word, END], 1
+    return (([*word, ":", *sounds, END], len(word) + 1) if sounds
+            else ([END, *word, END], 1))
 
 
 # --- Number the symbols, hold some examples out ---
@@ -148,70 +149,80 @@ class Task:
     """Examples with ids for symbols, in random order, and their split."""
 
     def __init__(self, name, rows):
-        groups = (families(rows) if FAMILIES and name == "sounds"
-                  else [[row] for row in rows])  # no name has relatives
+        groups = families(rows) if FAMILIES else [[row] for row in rows]
         parts = hold_out(groups, int(HELD_OUT * len(rows)), random.shuffle)
         parts = [[example(*row) for row in part] for part in parts]
         self.name, both = name, parts[0] + parts[1]
         self.symbols = sorted({s for row, _ in both for s in row})
         self.id = {s: i for i, s in enumerate(self.symbols)}
         self.longest = max(len(row) for row, _ in both)
-        self.held_out, self.train = (
-            [([self.id[s] for s in row], given) for row, given in part]
-            for part in parts)
+        self.held_out, train = ([([self.id[s] for s in row], given)
+                                 for row, given in part] for part in parts)
+        self.train = train[:EXAMPLES]
 
 
 # === Choose what to count ===
-def past(ids, given, i):  # what an n-gram looks at, the nearest last
-    """past([7, 8, 9], 1, 2) -> [7, 8]"""
-    return ids[max(0, i - CLUES):i]
+def past(ids, given, i):  # what an n-gram looks at, the nearest first
+    """past([7, 8, 9], 1, 2) -> [8, 7]"""
+    return ids[:i][::-1]
 
 
 def place(ids, given, i):
-    """What a person would look at, who knows how English is spelt.
+    """What a reader of English would look at: the letter where sound i
+    stands, the sound before it, the letters beside, the best clue first.
 
-    Best clue last: the letter that stands where sound i stands, the sound
-    before it, the letters beside.
-    place([5, 6, 7, 0, 8, 9], 4, 5) -> [None, 0, 5, 7, 8, 6]
+    place([5, 6, 7, 0, 8, 9], 4, 5) -> [6, 8, 7, 5, 0, None]
     """
     k, letter = i - given, dict(enumerate(ids[:given])).get
-    return [letter(k - 2), letter(k + 2), letter(k - 1), letter(k + 1),
-            ids[i - 1], letter(k)][6 - CLUES:]
+    return [letter(k), ids[i - 1], letter(k + 1), letter(k - 1),
+            letter(k + 2), letter(k - 2)]
 
 
 # --- Count and smooth ---
-def chances(table, context, token, classes):
-    """P(token) by no clue, by the last, by the last two, and so on.
+def count(cases):
+    """Table of how often a token followed clues, from pairs of the two."""
+    table = defaultdict(Counter)
+    for clues, token in cases:
+        for n in range(len(clues), -1, -1):
+            table[clues[:n]][token] += 1
+            if table[clues[:n]][token] > 1:
+                break  # fewer clues count a token once a place (Kneser, Ney)
+    return table
 
-    Witten and Bell: if n tokens followed a context, of t kinds, expect a
-    new kind t times in n + t, and ask the shorter context which.
-    chances({(): Counter([0])}, (), 1, 2) -> [0.25]
+
+def chance(table, clues, token, classes):
+    """P(token): counts give up DISCOUNT each, for fewer clues to spread.
+    chance({(): Counter([0, 0])}, (), 0, 4) -> 0.71875
     """
-    p, found = 1 / classes, []
-    for n in range(len(context) + 1):
-        seen = table.get(context[len(context) - n:])
-        if seen:
-            p = (seen[token] + len(seen) * p) / (seen.total() + len(seen))
-        found.append(p)
-    return found
+    p = 1 / classes
+    for n in range(len(clues) + 1):
+        if seen := table.get(clues[:n]):
+            p = (max(0, seen[token] - DISCOUNT)
+                 + DISCOUNT * len(seen) * p) / seen.total()
+    return p
 
 
-def count(task, view):
-    """Count the training part; held-out losses by number of clues."""
+# --- Let counts of every length predict ---
+def counted(task, view, longest):
+    """Held-out loss of a table of the training part."""
     def cases(examples):
-        return [(tuple(view(ids, given, i)), ids[i])
+        return [(tuple(view(ids, given, i)[:longest]), ids[i])
                 for ids, given in examples for i in range(given, len(ids))]
 
-    table = defaultdict(Counter)
-    for context, token in cases(task.train):
-        for n in range(len(context) + 1):
-            table[context[n:]][token] += 1
-    logs = []
-    for context, token in cases(task.held_out):
-        found = chances(table, context, token, len(task.symbols))
-        found += found[-1:] * (CLUES - len(context))  # no more clues to add
-        logs.append([-log(p) for p in found])
-    return [sum(column) / len(logs) for column in zip(*logs)]
+    table = count(cases(task.train))
+    return fmean(-log(chance(table, *case, len(task.symbols)))
+                 for case in cases(task.held_out))
+
+
+def best_count(task):
+    """Print losses by number of clues; the least, chosen with hindsight."""
+    least = []
+    for view in [past, place] if task.name == "sounds" else [past]:
+        losses = [counted(task, view, n) for n in range(max(1, CLUES + 1))]
+        least.append(min(losses))
+        print(f"{task.name:6} | counts, {view.__name__:5} | "
+              + " ".join(f"{loss:.3f}" for loss in losses))
+    return min(least)
 
 
 # === The tape ===
@@ -544,24 +555,13 @@ class Adam:
 
 # === Training ===
 def loss_of(model, examples):
-    """Mean cross-entropy over the symbols that are not given: [[loss]].
-
-    Row i holds token i and is asked for token i + 1. A given token is no
-    target, the last token is no input.
-    """
+    """Mean cross-entropy, [[loss]]: row i is asked for token i + 1."""
     targets = [t for ids, given in examples
                for t in [None] * (given - 1) + ids[given:]]
     asked = [row for row, t in enumerate(targets) if t is not None]
     logits = model.logits([(ids[:-1], given) for ids, given in examples],
                           asked)
     return cross_entropy(logits, [targets[row] for row in asked])
-
-
-def evaluate(model, examples):
-    """The loss in nats, and nothing is learnt."""
-    loss = loss_of(model, examples).value[0][0]
-    TAPE.clear()
-    return loss
 
 
 # --- Descend ---
@@ -571,31 +571,44 @@ def train(model, task):
     for step in range(1, STEPS + 1):
         if len(order) < BATCH:
             order = random.sample(task.train, len(task.train))
-        loss = loss_of(model, [order.pop() for _ in range(BATCH)])
+        loss = loss_of(model, [order.pop() for _ in order[:BATCH]])
         losses.append(loss.value[0][0])
         backward(loss)
         # up for WARM_UP steps, then down, each along a straight line
-        optimizer.step(RATE * min(step / WARM_UP, (STEPS - step)
+        optimizer.step(RATE * min(step / max(1, WARM_UP), (STEPS - step)
                                   / max(1, STEPS - WARM_UP)))
         if step % REPORT == 0:
-            print(f"{task.name:6} | step {step:4} | seen {step * BATCH:5} | "
-                  f"train {sum(losses) / len(losses):.3f} | held-out "
-                  f"{evaluate(model, task.held_out[:CHECKED]):.3f}")
+            report(task, f"step {step:4}, trained {fmean(losses):.3f}",
+                   evaluate(model, task.held_out[:CHECKED]))
             losses = []
+
+
+# --- Ask what it knows ---
+def evaluate(model, examples, alone=False):
+    """The loss; `alone`: each prefix fed by itself, with no future behind."""
+    losses = []
+    for ids, given in examples:
+        ends = range(given - 1, len(ids) - 1)
+        for seen, asked in ([(ids[:i + 1], [i]) for i in ends] if alone
+                            else [(ids[:-1], ends)]):
+            rows = model.logits([(seen, given)], asked).value
+            TAPE.clear()
+            losses += [-log(softmax(row)[ids[i + 1]])
+                       for row, i in zip(rows, asked)]
+    return fmean(losses)
 
 
 # === Generate ===
 def generate(model, task, ids, given, temperature=0):
-    """What follows the first `given` ids, up to END.
+    """What follows the first `given` ids, up to END; 0 takes the likeliest.
 
-    Dividing logits by a temperature below 1 sharpens the choice, 0 takes the
-    likeliest. Production keeps the keys and values of the past (KV cache).
+    Production keeps the keys and values of the past (KV cache).
     """
     ids = ids[:given]
     while len(ids) < task.longest:
         row = model.logits([(ids, given)], [len(ids) - 1]).value[0]
         TAPE.clear()
-        if temperature:
+        if temperature:  # below 1 it sharpens the choice
             row = softmax([v / temperature for v in row])
             ids += random.choices(range(len(row)), row)
         else:
@@ -607,55 +620,49 @@ def generate(model, task, ids, given, temperature=0):
 
 # --- Sample names ---
 def sample_names(model, task):
-    """Names at each temperature, and how many are copies."""
-    known = {tuple(ids[1:]) for ids, _ in task.train}
+    """Hits in the part trained on, and scaled in the other, the control."""
+    parts = [{tuple(ids[1:]) for ids, _ in part}
+             for part in (task.train, task.held_out)]
     for temperature in TEMPERATURES:
-        names = [generate(model, task, [task.id[END]], 1, temperature)
+        names = [tuple(generate(model, task, [task.id[END]], 1, temperature))
                  for _ in range(SAMPLES)]
-        copies = sum(tuple(ids) in known for ids in names) / len(names)
+        hits = [100 * sum(ids in part for ids in names) / max(1, SAMPLES)
+                * len(parts[0]) / len(part) for part in parts]
         some = " ".join("".join(task.symbols[i] for i in ids[:-1])
-                        for ids in names[:9])
-        print(f"names  | at {temperature} | copies {100 * copies:4.1f}% | "
-              + shorten(some, 46, placeholder=""))
+                        for ids in names[:7])
+        print(f"names  | at {temperature} | trained on {hits[0]:4.1f}% | held "
+              f"out {hits[1]:4.1f}% | " + shorten(some, 30, placeholder=""))
 
 
-# --- Read words aloud ---
+# --- Read words aloud, show where the heads look ---
 def read_aloud(model, task):
     """Held-out words by greedy generation, then words of nobody's list."""
-    words = task.held_out[:CHECKED]
-    truth = [ids[given:] for ids, given in words]
-    said = [generate(model, task, *word) for word in words]
-    right = sum(a == b for a, b in zip(said, truth))
-    same = sum(x == y for a, b in zip(said, truth) for x, y in zip(a, b))
-    print(f"sounds | read aloud {len(truth)} | words right "
-          f"{100 * right / len(truth):.1f}% | sounds in place "
-          f"{100 * same / sum(map(len, truth)):.1f}%")
+    right = [a == b for ids, given in task.held_out[:CHECKED] for a, b in
+             zip_longest(ids[given:], generate(model, task, ids, given))]
+    print(f"sounds | said right in their place {100 * fmean(right):.1f}%")
     for word in NEW_WORDS:
         ids = [task.id[s] for s in [*word, ":"]]
         ids += generate(model, task, ids, len(ids))
         names = [task.symbols[i] for i in ids]
         print(f"sounds | {word:8} | " + " ".join(names[len(word) + 1:-1]))
-    draw_maps(model, ids, names, len(word) + 1)
-
-
-# --- Show where the heads look ---
-def draw_maps(model, ids, names, given):
-    """Weights of each head in tenths, while it decides on each sound."""
-    model.logits([(ids[:-1], given)], [0])
-    TAPE.clear()
-    for head, weights in enumerate(model.maps, 1):
+    # what the last word's heads weighed, in tenths, before each sound
+    for head, weights in enumerate(model.maps if NEW_WORDS and LAYERS else []):
         print(f"head {head} |    |" + "".join(f"{s:>3}" for s in names[:-1]))
-        for sound, row in zip(names[given:], weights[given - 1:]):
+        for sound, row in zip(names[len(word) + 1:], weights[len(word):]):
             print(f"head {head} | {sound:2} |" + "".join(
                 f"{min(9, int(10 * w)) or '.':>3}" for w in row))
 
 
 # === Main ===
 def report(task, who, loss):
-    print(f"{task.name:6} | {who:28} | held-out {loss:.3f}")
+    print(f"{task.name:6} | {who:24} | held-out {loss:.3f}")
 
 
 def main():
+    if (min(BATCH, CHECKED, EXAMPLES, HEADS, HIDDEN, REPORT, WIDTH) < 1
+            or WIDTH % HEADS or not 0.001 <= HELD_OUT <= 0.9):
+        raise SystemExit("a setting is below 1, HEADS does not divide WIDTH, "
+                         "or HELD_OUT is not from 0.001 to 0.9")
     data = {name: read(name) for name in TASKS}
     print("Losses are in nats per predicted symbol.")
     for name, rows in data.items():
@@ -663,17 +670,16 @@ def main():
         task = Task(name, rows)
         print(f"{name:6} | {len(task.train):,} to train on | "
               f"{len(task.held_out):,} held out | {len(task.symbols)} symbols")
-        for view in [past, place] if name == "sounds" else [past]:
-            for clues, loss in enumerate(count(task, view)):
-                report(task, f"counts, {view.__name__}, clues {clues}", loss)
-        model = GPT(task)
+        best, model = best_count(task), GPT(task)
         size = sum(len(w.value) * len(w.value[0]) for w in model.parameters)
-        print(f"{name:6} | gpt of {size:,} numbers, guessing evenly "
-              f"{log(len(task.symbols)):.3f}")
+        print(f"{name:6} | gpt of {size:,} numbers")
         train(model, task)
-        show = sample_names if name == "names" else read_aloud
-        show(model, task)
-        report(task, "gpt", evaluate(model, task.held_out))
+        (sample_names if name == "names" else read_aloud)(model, task)
+        loss = evaluate(model, task.held_out)
+        report(task, "gpt", loss)
+        print(f"{name:6} | gpt - best count         | {loss - best:+.3f}")
+        report(task, "gpt, prefix by prefix",
+               evaluate(model, task.held_out[:CHECKED], alone=True))
         model.look = "mean"  # what was learnt stays, where it looks is lost
         report(task, "gpt, averaging", evaluate(model, task.held_out))
 

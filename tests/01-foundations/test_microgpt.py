@@ -230,10 +230,20 @@ def test_without_positions_the_order_of_the_past_is_lost(small, monkeypatch):
 
 
 def test_a_batch_is_its_sequences_one_by_one(small, monkeypatch):
-    model = model_of(small, {}, monkeypatch)
-    apart = [(len(ids) - given, small.evaluate(model, [(ids, given)])) for ids, given in EXAMPLES]
-    together = small.evaluate(model, EXAMPLES)
-    assert together == pytest.approx(sum(n * x for n, x in apart) / sum(n for n, _ in apart))
+    """The loss of training and the one that is reported are the same mean over symbols."""
+    model = model_of(small, {"LAYERS": 2}, monkeypatch)
+    assert small.evaluate(model, EXAMPLES) == pytest.approx(
+        small.loss_of(model, EXAMPLES).value[0][0]
+    )
+    small.TAPE.clear()
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_only_without_a_mask_does_it_matter_whether_the_future_lies_open(small, monkeypatch, name):
+    model = model_of(small, SWITCHES[name], monkeypatch)
+    for example in EXAMPLES:
+        at_once, alone = (small.evaluate(model, [example], alone) for alone in (False, True))
+        assert (at_once == pytest.approx(alone, abs=1e-12)) == (name != "no mask")
 
 
 def test_given_symbols_are_not_scored(small, monkeypatch):
@@ -266,37 +276,64 @@ def test_the_pencil_example(script):
     assert np.allclose(q.grad, [[0], [0], [1.5 * log(2)]])
 
 
+def cases(script, examples, view, longest):
+    return [
+        (tuple(getattr(script, view)(ids, given, i)[:longest]), ids[i])
+        for ids, given in examples
+        for i in range(given, len(ids))
+    ]
+
+
+@pytest.mark.parametrize("longest", [0, 1, 3, 6])
 @pytest.mark.parametrize("view", ["past", "place"])
-def test_counts_sum_to_one(script, view):
-    """For every context and every number of clues, seen or not."""
+def test_counts_sum_to_one(script, view, longest):
+    """After every context, seen or not."""
     random.seed(0)
     task = script.Task("sounds", script.read("sounds"))
-    task.train = task.train[:300]
-    look, table = getattr(script, view), {}
-    for ids, given in task.train:
-        for i in range(given, len(ids)):
-            context = tuple(look(ids, given, i))
-            for n in range(len(context) + 1):
-                table.setdefault(context[n:], Counter())[ids[i]] += 1
     classes = len(task.symbols)
-    for ids, given in task.held_out[:20]:
-        for i in range(given, len(ids)):
-            context = tuple(look(ids, given, i))
-            rows = [script.chances(table, context, token, classes) for token in range(classes)]
-            assert np.allclose(np.sum(rows, 0), 1)
-            assert len(rows[0]) == len(context) + 1
+    table = script.count(cases(script, task.train[:300], view, longest))
+    for clues, _ in cases(script, task.held_out[:20], view, longest):
+        chances = [script.chance(table, clues, token, classes) for token in range(classes)]
+        assert sum(chances) == pytest.approx(1) and min(chances) > 0
 
 
-def test_counting_the_past_is_an_n_gram(script, monkeypatch):
-    """With one clue: Witten-Bell bigrams over Witten-Bell letters, worked out by hand."""
-    task = SmallTask(script)
-    task.train, task.held_out = [([6, 0, 0, 6], 1)], [([6, 0, 6], 1)]
-    monkeypatch.setattr(script, "CLUES", 1)
-    p0 = (2 + 2 / 7) / 5, (1 + 2 / 7) / 5  # a, end: after anything
-    first = (1 + p0[0]) / 2  # a after the mark: seen once, one kind
-    second = (1 + 2 * p0[1]) / 4  # end after a: once in two, two kinds
-    expected = [-np.log(p0).mean(), -np.log([first, second]).mean()]
-    assert script.count(task, script.past) == pytest.approx(expected)
+def test_counts_are_kneser_and_neys(script):
+    """Against the definition: a short n-gram counts the different longer ones that end in it."""
+    random.seed(0)
+    task = script.Task("names", script.read("names"))
+    task.train, task.held_out = task.train[:400], task.held_out[:15]
+    classes, discount = len(task.symbols), script.DISCOUNT
+    # a name's beginning is marked twice, so that every trigram has three symbols
+    padded = [[task.id[script.END], *ids] for ids, _ in task.train]
+    trigrams = Counter(tuple(ids[i - 2 : i + 1]) for ids in padded for i in range(2, len(ids)))
+    bigrams = Counter(gram[1:] for gram in trigrams)
+    levels = [Counter(gram[1:] for gram in bigrams), bigrams, trigrams]
+
+    def p(gram):
+        """Of its last symbol, given the others."""
+        if not gram:
+            return 1 / classes
+        row = {g[-1]: n for g, n in levels[len(gram) - 1].items() if g[:-1] == gram[:-1]}
+        lower = p(gram[1:])
+        if not row:
+            return lower
+        freed = discount * len(row) * lower
+        return (max(0, row.get(gram[-1], 0) - discount) + freed) / sum(row.values())
+
+    expected = []
+    for ids in ([ids[0], *ids] for ids, _ in task.held_out):
+        expected += [-np.log(p(tuple(ids[i - 2 : i + 1]))) for i in range(2, len(ids))]
+    found = script.counted(task, lambda ids, given, i: [*ids[:i][::-1], ids[0]], 2)
+    assert found == pytest.approx(np.mean(expected))
+
+
+def test_the_count_by_hand(script):
+    """The chapter's three names, one symbol back."""
+    names = [".ana.", ".anna.", ".hana."]
+    table = script.count(((name[i - 1],), name[i]) for name in names for i in range(1, len(name)))
+    assert dict(table[()]) == {"a": 3, "n": 2, "h": 1, ".": 1}
+    chances = {s: script.chance(table, ("n",), s, 4) for s in "anh."}
+    assert chances == pytest.approx({"a": 81 / 112, "n": 19 / 112, "h": 6 / 112, ".": 6 / 112})
 
 
 def test_place_sees_no_sound_that_is_not_yet_said(script):
@@ -314,6 +351,9 @@ def test_what_is_held_out_is_never_trained_on(script, name):
     train = {tuple(ids) for ids, _ in task.train}
     assert not train & {tuple(ids) for ids, _ in task.held_out}
     assert len(task.held_out) == int(0.1 * len(rows))
+    beginnings = [{"".join(task.symbols[i] for i in ids if task.symbols[i] != script.END)[:4]
+                   for ids, _ in part} for part in (task.train, task.held_out)]  # fmt: skip
+    assert not {word for word in set.intersection(*beginnings) if ":" not in word and len(word) > 3}
     for ids, given in task.train[:100] + task.held_out[:100]:
         assert task.symbols[ids[-1]] == script.END and len(ids) <= task.longest
         assert task.symbols[ids[given - 1]] == (script.END if name == "names" else ":")
@@ -370,6 +410,28 @@ def test_training_learns_and_repeats_itself(small, monkeypatch, capsys):
     assert printed[0] == printed[1]
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [("HEADS", 3), ("HEADS", 0), ("BATCH", 0), ("REPORT", 0), ("HIDDEN", 0), ("CHECKED", 0),
+     ("EXAMPLES", 0), ("WIDTH", 0), ("HELD_OUT", 0.0), ("HELD_OUT", 1.0)],
+)  # fmt: skip
+def test_a_setting_that_cannot_work_ends_in_a_sentence(script, monkeypatch, setting):
+    monkeypatch.setattr(script, *setting)
+    with pytest.raises(SystemExit, match="a setting is below 1, HEADS does not divide WIDTH, or"):
+        script.main()
+
+
+def test_small_settings_end_well(script, monkeypatch, capsys):
+    """Nothing trained, nothing sampled, no layer, no context, no word of ours."""
+    for name, value in {
+        "STEPS": 0, "SAMPLES": 0, "LAYERS": 0, "CLUES": 0, "NEW_WORDS": [], "CHECKED": 1,
+        "HELD_OUT": 0.001, "EXAMPLES": 1, "WARM_UP": 0,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(script, name, value)
+    script.main()
+    assert capsys.readouterr().out.count("gpt, averaging") == 2
+
+
 def test_the_code_of_the_solutions_is_right(script, monkeypatch):
     """Each block asserts what it claims; the cached generation says what `generate` says."""
     name = "book/back/solutions/microgpt.md"
@@ -378,7 +440,7 @@ def test_the_code_of_the_solutions_is_right(script, monkeypatch):
         monkeypatch.setattr(script, name, value)
     names = dict(vars(script))
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     for block in blocks:
         exec(block, names)
     task = SmallTask(script)

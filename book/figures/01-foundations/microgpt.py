@@ -4,9 +4,6 @@ from matplotlib.figure import Figure
 
 from press.figures import style
 
-CURVE = r"^{} +\| step +\d+ \| seen +(\d+) \| train (\S+) \| held-out (\S+)$"
-COUNTS = r"^{} +\| counts, {}, clues \d +\| held-out (\S+)$"
-
 
 def pencil(run):
     """The example for pencil and paper: scores, weights, values, outputs of three tokens."""
@@ -78,29 +75,35 @@ def network(run):
     return figure
 
 
-def learning_curves(run):
-    """Held-out loss of both tasks as the GPT sees more, with the best counts as levels."""
-    figure = Figure(figsize=(style.WIDTH, 2.8))
-    panels = figure.subplots(1, 2)
-    views = {"past": "counts of the past", "place": "counts of the place"}
-    for ax, task in zip(panels, ("names", "sounds"), strict=True):
-        seen, train, held_out = zip(*run.rows(CURVE.format(task)), strict=True)
-        for values, label, k in ((train, "training", 4), (held_out, "held out", 0)):
-            ax.plot(seen, values, label=label, color=style.SERIES[k], marker=style.MARKERS[k],
-                    linestyle=style.DASHES[2 if k else 0])  # fmt: skip
-        for k, (view, label) in enumerate(views.items(), 1):
-            if view == "place" and task == "names":
-                continue
-            best = min(run.rows(COUNTS.format(task, view)))
-            ax.axhline(best, color=style.SERIES[k], linewidth=0.9, linestyle=style.DASHES[k])
-            ax.annotate(label, (seen[-1], best), (0, 3), textcoords="offset points", ha="right",
-                        va="bottom", color=style.SERIES[k])  # fmt: skip
-        ax.set_title(task)
-        ax.set(xlabel=f"{'names' if task == 'names' else 'words'} seen", xlim=(0, None))
-        ax.grid(axis="y")
-    panels[0].set_ylabel("loss (nats)")
-    panels[1].set_ylim(0, None)
-    panels[0].legend(loc="upper right", title="gpt", alignment="left")
+def loss(run, task, who="gpt"):
+    """Held-out loss of the network, or of the best count of a view."""
+    if who in ("past", "place"):
+        [row] = run.rows(rf"^{task} +\| counts, {who} +\| (.+)$")
+        return min(map(float, str(row).split()))
+    return float(run.fact(rf"^{task} +\| {who} +\| held-out (\S+)$"))
+
+
+def against_data(run):
+    """Held-out loss on the sounds against the words to learn from: network and best counts."""
+    figure = Figure(figsize=(style.WIDTH, 2.9))
+    ax = figure.subplots()
+    sizes = {f"few-{n}": n for n in (250, 500, 1000, 2000, 4000)}
+    sizes["over-seeds"] = int(str(run.fact(r"^sounds \| ([\d,]+) to train on")).replace(",", ""))
+    lines = {"past": "best count, not told", "place": "best count, told", "gpt": "network"}
+    for k, (who, label) in zip((2, 1, 0), lines.items(), strict=True):
+        means = []
+        for experiment, n in sizes.items():
+            losses = [loss(one, "sounds", who) for one in run.seeds(experiment)]
+            ax.scatter([n] * len(losses), losses, s=6, color=style.SERIES[k], alpha=0.7, lw=0)
+            means.append((n, sum(losses) / len(losses)))
+        ax.plot(*zip(*means, strict=True), label=label, color=style.SERIES[k],
+                linestyle=style.DASHES[k])  # fmt: skip
+    ax.set_xscale("log")
+    ax.set_xticks(list(sizes.values()), [f"{n:,}" for n in sizes.values()])
+    ax.minorticks_off()
+    ax.set(xlabel="words to learn from", ylabel="held-out loss (nats)", ylim=(0, None))
+    ax.grid(axis="y")
+    style.name_lines(ax)
     return figure
 
 
@@ -121,34 +124,26 @@ def attention(run):
     return figure
 
 
-def knock_outs(run):
-    """Held-out loss of each knock-out beside the whole model's, at equal steps."""
+def controls(run):
+    """Held-out loss on the sounds of networks trained from the start with one switch changed."""
     names = {
-        "short": "whole",
-        "one-head": "one head",
+        "over-seeds": "whole",
         "absolute": "positions go on",
-        "no-residual": "no residual",
-        "mean": "plain mean",
         "no-positions": "no positions",
-        "self": "no past",
-        "no-mask": "no mask",
+        "mean": "plain mean",
     }
-    losses, said = [], []
-    for name in names:
-        part = run.experiment(name)
-        losses.append(float(part.fact(r"^sounds \| gpt +\| held-out (\S+)$")))
-        said.append(float(part.fact(r"sounds in place (\S+)%$")))
-    figure = Figure(figsize=(style.WIDTH, 2.3))
-    left, right = figure.subplots(1, 2, sharey=True)
-    for ax, values, label in (
-        (left, losses, "held-out loss (nats)"),
-        (right, said, "sounds in place (%)"),
-    ):
-        colors = [style.ACCENT, *[style.GREY] * (len(names) - 2), style.RUST]
-        ax.hlines(range(len(names)), 0, values, color=colors, linewidth=1.2)
-        ax.scatter(values, range(len(names)), color=colors, s=18, zorder=3)
-        ax.axvline(values[0], color=style.ACCENT, linewidth=0.6, linestyle=style.DASHES[2])
-        ax.set(xlabel=label, xlim=(0, max(values) * 1.08))
-    left.set_yticks(range(len(names)), list(names.values()))
-    left.invert_yaxis()
+    figure = Figure(figsize=(style.WIDTH, 0.7 + 0.24 * len(names)))
+    ax = figure.subplots()
+    for row, name in enumerate(names):
+        color = style.INK if row else style.ACCENT
+        losses = [loss(one, "sounds") for one in run.seeds(name)]
+        center = sum(losses) / len(losses)
+        ax.scatter(losses, [row] * len(losses), s=14, color=color, alpha=0.75, lw=0, zorder=3)
+        ax.plot([center] * 2, [row - 0.3, row + 0.3], color=color, lw=1.2, ls="-")
+        if not row:
+            ax.axvline(center, color=color, linewidth=0.6, linestyle=style.DASHES[2])
+    ax.set_yticks(range(len(names)), list(names.values()))
+    ax.invert_yaxis()
+    ax.grid(axis="x")
+    ax.set(xlabel="held-out loss (nats)", xlim=(0, None))
     return figure
