@@ -1,4 +1,4 @@
-"""Write scripts/<tier>/README.md from the chapters' headers: `make readmes`.
+"""Write the lists of programs, scripts/<tier>/README.md and the path of README.md: `make readmes`.
 
 A README is committed, so it says nothing that another machine would measure otherwise. That it
 agrees with the headers is checked by `stale`.
@@ -12,6 +12,8 @@ from press import path
 from press.path import Stop
 from recorder.errors import BookError
 from recorder.layout import ROOT
+
+PATH = re.compile(r"(^\| no\. \| chapter \|.*\n\|[-|]+\|\n)(?:\|.*\n)*", re.MULTILINE)
 
 
 def tiers(stops: list[Stop]) -> list[str]:
@@ -58,15 +60,22 @@ def stale(root: Path = ROOT) -> Iterator[str]:
         if text != readme(root, tier):
             shown = file.relative_to(root)
             yield f"{shown} is not what the chapters' headers say; run `make readmes`."
-    main = (root / "README.md").read_text(encoding="utf-8")
-    for stop in stops:
-        if (line := f"| {stop.number} | `{stop.document}` | {stop.header.teaches} |") not in main:
-            yield f"README.md: the path needs the line {line}"
+    if (root / "README.md").read_text(encoding="utf-8") != whole(root, stops):
+        yield "README.md: the path is not what the chapters' headers say; run `make readmes`."
+
+
+def whole(root: Path, stops: list[Stop]) -> str:
+    """README.md with a row of its path for each chapter, in the place of those that it has."""
+    rows = [f"| {stop.number} | `{stop.document}` | {stop.header.teaches} |" for stop in stops]
+    text = (root / "README.md").read_text(encoding="utf-8")
+    return PATH.sub(lambda head: head[1] + "".join(f"{row}\n" for row in rows), text, count=1)
 
 
 def main() -> None:
-    for tier in tiers(path.read()):
+    stops = path.read()
+    for tier in tiers(stops):
         (ROOT / "scripts" / tier / "README.md").write_text(readme(ROOT, tier), encoding="utf-8")
+    (ROOT / "README.md").write_text(whole(ROOT, stops), encoding="utf-8")
 
 
 if __name__ == "__main__":
