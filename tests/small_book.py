@@ -215,6 +215,7 @@ class SmallBook:
         self.record("02-second/beta", "beta\n")
         for ending in (".svg", "-dark.svg", ".pdf"):
             self.write(f"build/figures/01-first/alpha-learning-curves{ending}", "<svg/>")
+        self.write("build/figures/01-first/alpha.json", "{}")
 
     def write(self, path: str, text: str) -> None:
         """Write a file."""

@@ -237,7 +237,7 @@ def test_a_long_run_is_drawn_as_long_as_its_record_holds(book: Book, run: Run) -
 
 def test_every_seed_of_an_experiment_is_an_input(book: Book, run: Run) -> None:
     curve = "step +(\\d+) \\| loss (\\S+)"
-    each = f"[row for one in run.seeds('wide') if one.seed != 7 for row in one.rows('{curve}')]"
+    each = f"[row for one in run.seeds('wide') if one.seed != 7 for row in one.rows(r'{curve}')]"
     book.write(MODULE.replace(r'run.rows(r"step +(\d+) \| loss (\S+)")', each))
     book.declare("wide: {seeds: [7, 0, 3], long: false}")
     for seed in (0, 3, 7):

@@ -138,7 +138,7 @@ def test_a_failure_keeps_the_last_good_run_and_harms_no_neighbour(recorded: Work
     assert recorded.text("two") == "2\n"
     assert len(recorded.record()) == 2
     assert sorted(recorded.ran()) == ["one", "one--more"]
-    recorded.script("one", READS + "1")
+    recorded.script("one", READS)
     assert recorded.record(fresh=True) == []
     assert recorded.ran() == []
 
