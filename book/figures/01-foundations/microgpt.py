@@ -89,7 +89,7 @@ def against_data(run):
     ax = figure.subplots()
     sizes = {f"few-{n}": n for n in (500, 1000, 2000, 4000)}
     sizes["over-seeds"] = int(str(run.fact(r"^sounds \| ([\d,]+) to train on")).replace(",", ""))
-    lines = {"past": "best count, not told", "place": "best count, told", "gpt": "network"}
+    lines = {"past": "table, not told", "place": "table, told", "gpt": "network"}
     for k, (who, label) in zip((2, 1, 0), lines.items(), strict=True):
         means = []
         for experiment, n in sizes.items():
