@@ -87,9 +87,9 @@ def against_data(run):
     """Held-out loss on the sounds against the words to learn from: network and best counts."""
     figure = Figure(figsize=(style.WIDTH, 2.9))
     ax = figure.subplots()
-    sizes = {f"few-{n}": n for n in (250, 500, 1000, 2000, 4000)}
+    sizes = {f"few-{n}": n for n in (500, 1000, 2000, 4000)}
     sizes["over-seeds"] = int(str(run.fact(r"^sounds \| ([\d,]+) to train on")).replace(",", ""))
-    lines = {"past": "best count, not told", "place": "best count, told", "gpt": "network"}
+    lines = {"past": "table, not told", "place": "table, told", "gpt": "network"}
     for k, (who, label) in zip((2, 1, 0), lines.items(), strict=True):
         means = []
         for experiment, n in sizes.items():
@@ -132,17 +132,21 @@ def controls(run):
         "no-positions": "no positions",
         "mean": "plain mean",
     }
-    figure = Figure(figsize=(style.WIDTH, 0.7 + 0.24 * len(names)))
+    counts = {"place": "table, told", "past": "table, not told"}
+    rows = [(label, [loss(one, "sounds") for one in run.seeds(name)], style.INK)
+            for name, label in names.items()]  # fmt: skip
+    rows += [(label, [loss(one, "sounds", view) for one in run.seeds("over-seeds")], style.GREY)
+             for view, label in counts.items()]  # fmt: skip
+    figure = Figure(figsize=(style.WIDTH, 0.7 + 0.24 * len(rows)))
     ax = figure.subplots()
-    for row, name in enumerate(names):
-        color = style.INK if row else style.ACCENT
-        losses = [loss(one, "sounds") for one in run.seeds(name)]
+    for y, (_, losses, color) in enumerate(rows):
+        color = color if y else style.ACCENT
         center = sum(losses) / len(losses)
-        ax.scatter(losses, [row] * len(losses), s=14, color=color, alpha=0.75, lw=0, zorder=3)
-        ax.plot([center] * 2, [row - 0.3, row + 0.3], color=color, lw=1.2, ls="-")
-        if not row:
+        ax.scatter(losses, [y] * len(losses), s=14, color=color, alpha=0.75, lw=0, zorder=3)
+        ax.plot([center] * 2, [y - 0.3, y + 0.3], color=color, lw=1.2, ls="-")
+        if not y:
             ax.axvline(center, color=color, linewidth=0.6, linestyle=style.DASHES[2])
-    ax.set_yticks(range(len(names)), list(names.values()))
+    ax.set_yticks(range(len(rows)), [label for label, _, _ in rows])
     ax.invert_yaxis()
     ax.grid(axis="x")
     ax.set(xlabel="held-out loss (nats)", xlim=(0, None))
