@@ -588,7 +588,7 @@ class Integers:
     def logits(self, rows):
         """The first float of a layer appears after its last sum."""
         for grid, weights in self.layers:
-            # what is below zero gets the code 0: relu comes for nothing
+            # what is below zero gets the code 0, so relu is free
             codes = [[encode(v, grid) for v in row] for row in rows]
             sums = product(codes, weights.rows(weights.codes))
             rows = stretched(sums, [grid.scale * each.scale
