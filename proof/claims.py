@@ -128,7 +128,12 @@ def roles(root: Path) -> list[tuple[str, str, str]]:
     """The document, the role and the text of every {fact}`...` and {claim}`...` of the book."""
     book = root / "book"
     return [
-        (path.relative_to(book).with_suffix("").as_posix(), role, " ".join(text.split()))
+        (path.relative_to(book).with_suffix("").as_posix(), role, _text(text))
         for path in sorted(book.rglob("*.md"))
         for role, text in ROLE.findall(path.read_text(encoding="utf-8"))
     ]
+
+
+def _text(written: str) -> str:
+    """A role's text; in a table its bar is written with a backslash."""
+    return " ".join(written.replace("\\|", "|").split())

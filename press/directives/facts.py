@@ -8,6 +8,7 @@ A fact is printed as the run printed it. A claim is checked, and prints a mark w
 for one run, another for several seeds. The last line is for facts of experiments over seeds.
 """
 
+import re
 from html import escape
 
 from docutils import nodes
@@ -22,6 +23,8 @@ from press.directives import arithmetic, draft, house, sealed
 from press.directives.arithmetic import Checked, Printed
 from recorder.errors import BookError
 
+TORN = re.compile(r"\{[a-z:]+\}`")
+VERBATIM = (nodes.literal, nodes.literal_block, nodes.raw)
 MARK = "\N{CHECK MARK}"
 
 
@@ -142,11 +145,20 @@ def check_facts(app: Sphinx, document: nodes.document) -> None:
             house.warn(error, chapter)
 
 
+def refuse_torn(app: Sphinx, document: nodes.document) -> None:
+    """No role may stand on a page as text, as it does in a table whose bar cut it in two."""
+    for text in document.findall(nodes.Text):
+        if (torn := TORN.search(text)) and not isinstance(text.parent, VERBATIM):
+            sentence = f"{torn[0]} is not closed where it stands; in a table, write \\| for |"
+            house.warn(BookError(sentence), (app.env.docname, text.parent.line or 1))
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.setup_extension("press.directives.draft")
     app.add_role("fact", Fact())
     app.add_role("claim", Claim())
     app.add_node(claim_mark, html=(visit_claim_html, None), latex=(visit_claim_latex, None))
     app.connect("doctree-read", check_facts)
+    app.connect("doctree-read", refuse_torn)
     app.connect("env-get-outdated", house.outdated)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

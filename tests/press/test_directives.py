@@ -493,6 +493,17 @@ def test_pages_can_break_a_long_table(book: SmallBook) -> None:
     assert "\\begin{longtable}{r\\X{48}{55}}" in book.tex()
 
 
+def test_a_bar_in_a_table_is_written_with_a_backslash(book: SmallBook) -> None:
+    table = "\n\n| loss |\n|---|\n| {fact}`1 * loss %s .1f` |\n"
+    page = (book.root / A).read_text(encoding="utf-8")
+    book.write(A, page + table % "\\|")
+    assert book.build() == []
+    assert '<span class="fact">.5</span>' in book.page("01-first/alpha")
+    book.write(A, page + table % "|")
+    [said] = book.build()
+    assert "{fact}` is not closed where it stands; in a table, write \\| for |" in said
+
+
 # --- Drafts
 
 
