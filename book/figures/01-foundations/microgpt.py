@@ -87,7 +87,7 @@ def against_data(run):
     """Held-out loss on the sounds against the words to learn from: network and best counts."""
     figure = Figure(figsize=(style.WIDTH, 2.9))
     ax = figure.subplots()
-    sizes = {f"few-{n}": n for n in (500, 1000, 2000, 4000)}
+    sizes = {f"few-{n}": n for n in (250, 500, 1000, 2000, 4000)}
     sizes["over-seeds"] = int(str(run.fact(r"^sounds \| ([\d,]+) to train on")).replace(",", ""))
     lines = {"past": "table, not told", "place": "table, told", "gpt": "network"}
     for k, (who, label) in zip((2, 1, 0), lines.items(), strict=True):
