@@ -28,6 +28,7 @@ from recorder.patterns import compiled
 from recorder.plan import Run
 from recorder.transcript import Transcript
 
+MEASURE = 79  # letters of code that a printed line holds
 # What the book's LaTeX style does not define; its own definitions come first and win.
 LATEX_FALLBACK = r"""
 \providecommand\claimmark[1]{\ensuremath{\checkmark}}
@@ -35,7 +36,7 @@ LATEX_FALLBACK = r"""
 \providecommand\nmcheckedhere[2]{ (#2)}
 \providecommand\nmtranscriptcaption[1]{\par\noindent\textit{#1}\par\nobreak}
 \providecommand\nmprovenance[1]{\par\noindent{\footnotesize #1}\par}
-\ProvideDocumentEnvironment{nmtranscript}{}{}{}
+\ProvideDocumentEnvironment{nmtranscript}{m}{}{}
 """
 
 
@@ -151,7 +152,10 @@ def depart_line_html(self: HTML5Translator, node: nodes.TextElement) -> None:
 
 
 def visit_transcript_latex(self: LaTeXTranslator, node: transcript) -> None:
-    self.body.append("\n\\begin{nmtranscript}\n")
+    """Lines that are longer than the page's are set smaller, by the factor that lets them fit."""
+    printed = (block.astext() for block in node.findall(nodes.literal_block))
+    longest = max(len(line) for text in printed for line in text.split("\n"))
+    self.body.append(f"\n\\begin{{nmtranscript}}{{{min(1, MEASURE / longest):.3f}}}\n")
 
 
 def depart_transcript_latex(self: LaTeXTranslator, node: transcript) -> None:

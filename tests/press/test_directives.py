@@ -95,7 +95,7 @@ def test_a_whole_transcript_has_its_provenance(built: SmallBook) -> None:
     assert told in whole and told in experiment and "Recorded" not in piece
     assert "linenos" not in whole
     assert "experiment no-add" in experiment and "False" in experiment
-    assert "\\begin{nmtranscript}\n\\nmtranscriptcaption{Output of" in built.tex()
+    assert "\\begin{nmtranscript}{1.000}\n\\nmtranscriptcaption{Output of" in built.tex()
 
 
 def test_a_piece_of_a_transcript_ends_where_it_is_told(built: SmallBook) -> None:
