@@ -85,7 +85,7 @@ def load_digits():
     lines = gzip.decompress(shipped("digits.csv.gz")).split()
     rows = [list(map(int, line.split(b","))) for line in lines]
     digits = [([v / 16 for v in row[:64]], row[64:]) for row in rows]
-    # in the file's order, the last digits are by writers of no others
+    # the last digits of the file are by other writers, all but 43 of them
     learn, held_out = digits[:-HELD_DIGITS], digits[-HELD_DIGITS:]
     random.shuffle(learn)
     return learn, held_out
