@@ -625,8 +625,9 @@ def show_training(pieces, held):
     """Both ways from the same start, on the same pieces."""
     (naive, tested), (tiled, tested_tiled) = (
         train(way, pieces, held) for way in WAYS)
-    print(f"training | {STEPS} steps | first loss {tiled[0]:.4f} | losses "
-          f"differ by at most {distance([naive], [tiled]):.1e}")
+    if tiled:  # STEPS = 0: nothing to compare
+        print(f"training | {STEPS} steps | first loss {tiled[0]:.4f} | losses "
+              f"differ by at most {distance([naive], [tiled]):.1e}")
     print(f"held out | naive {tested:.4f} | tiled {tested_tiled:.4f} | "
           f"pairs {count_pairs(pieces, held):.4f}")
 

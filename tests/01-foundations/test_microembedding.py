@@ -228,6 +228,25 @@ def test_tf_idf_matches_an_independent_formula(script):
     assert f"MRR {script.reciprocal(places):.3f}" in out.getvalue()
 
 
+def test_ranged_levels_are_sixteen_a_column_and_miss_by_half_a_step_at_most(script):
+    rows = np.random.default_rng(15).random(size=(500, 5)) * [1, 0.1, 10, 1, 0] + 3
+    ours = np.array(script.ranged(rows.tolist()))
+    steps = (rows.max(0) - rows.min(0)) / 15
+    assert (np.abs(ours - rows) <= steps / 2 + 1e-12).all()
+    assert [len(set(column.round(9))) for column in ours.T] == [16, 16, 16, 16, 1]
+    assert np.allclose(ours.min(0), rows.min(0)) and np.allclose(ours.max(0), rows.max(0))
+
+
+@pytest.mark.parametrize("steps, curve", [(0, 0), (3, 3)])
+def test_few_steps_or_none_end_with_results(script, emoji, monkeypatch, steps, curve):
+    monkeypatch.setattr(script, "STEPS", {"emoji": steps})
+    held_out, learn = script.split([[item] for item in emoji], 300)
+    with redirect_stdout(io.StringIO()) as out:
+        script.learn_pairs("emoji", "InfoNCE", held_out[:20], learn)
+    assert out.getvalue().count("step") == curve
+    assert "InfoNCE              | recall@1" in out.getvalue()
+
+
 def test_a_text_of_unknown_words_has_no_direction(script):
     assert script.counted({"a": {"a": 1.0}}, [["b"], ["a", "b"]]) == [{}, {"a": 1.0}]
 

@@ -246,6 +246,15 @@ def test_the_model_is_the_same_with_both(
     assert not script.TAPE
 
 
+def test_no_steps_at_all_end_with_the_untrained_losses(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(script, "STEPS", 0)
+    pieces, held = script.load_pieces()
+    script.show_training(pieces, held[:2])
+    assert capsys.readouterr().out.startswith("held out | naive 3.")
+
+
 @pytest.mark.parametrize("way", ["naive", "tiled"])
 def test_every_gradient_of_the_model_equals_a_finite_difference(
     script: ModuleType, way: str
@@ -288,7 +297,7 @@ def test_the_solutions_of_the_exercises_run(script: ModuleType) -> None:
     path = Path(str(script.__file__))
     page = path.parents[2] / "book" / "back" / "solutions" / "microflash.md"
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     for block in blocks:
         assert "assert" in block
         # as if pasted below the script, so that a new `tiles` is the one that kernels use

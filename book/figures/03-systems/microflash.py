@@ -118,6 +118,55 @@ def tiling(run):
     return figure
 
 
+def backward(run):
+    """The backward loops: which tiles stay, and which run past, while one tile of P is there."""
+    figure, ax = style.diagram(3.4)
+    tile, n, x, y, wide = 0.28, 6, 1.2, 0.88, 0.3
+    here, there = 3, 1  # the query tile and the key tile that meet, from above and from left
+
+    def cell(left, bottom, width, height, fill, **more):
+        ax.add_patch(Rectangle((left, bottom), width, height, fc=fill, ec=style.HAIRLINE, lw=0.5,
+                               **more))  # fmt: skip
+
+    for r in range(n):
+        bottom = y + (n - 1 - r) * tile
+        passing = style.RUST if r == here else style.GROUND
+        for left in (x - 2 * wide - 0.16, x - wide - 0.1, x + n * tile + 0.1):
+            cell(left, bottom, wide, tile, passing)
+        for c in range(n):
+            if (r, c) == (here, there):
+                cell(x + c * tile, bottom, tile, tile, style.ACCENT)
+            elif c > r:
+                cell(x + c * tile, bottom, tile, tile, style.PAPER, hatch="////", linestyle=":")
+            else:
+                cell(x + c * tile, bottom, tile, tile, style.PAPER, linestyle=":")
+    top = y + n * tile + 0.1
+    rows = {"$K^T$": top, "$V^T$": top + wide + 0.06,
+            r"$\mathrm{d}K^T$": y - 0.1 - wide,
+            r"$\mathrm{d}V^T$": y - 0.16 - 2 * wide}  # fmt: skip
+    for name, bottom in rows.items():
+        for c in range(n):
+            cell(x + c * tile, bottom, tile, wide, style.SERIES[4] if c == there else style.GROUND)
+        ax.text(x + n * tile + 0.08, bottom + wide / 2, name, va="center")
+    ax.text(x - 1.5 * wide - 0.16, top, "$Q$", ha="center")
+    ax.text(x - 0.5 * wide - 0.1, top, r"$\mathrm{d}O$", ha="center")
+    ax.text(x + n * tile + wide + 0.15, y + 0.14, r"$\mathrm{d}Q$", va="center")
+    middle = x + (there + 0.5) * tile
+    style.arrow(ax, (middle, y + (n - there) * tile - 0.04), (middle, y + 0.02),
+                color=style.INK, zorder=5)  # fmt: skip
+    right = x + n * tile + 0.75
+    for height, fill, text in (
+        (2.65, style.SERIES[4], "stays for one outer tile:\n$K$, $V$ and their gradients"),
+        (2.05, style.RUST, "runs past: $Q$, $\\mathrm{d}O$ in,\n$\\mathrm{d}Q$ in and out again"),
+        (1.45, style.ACCENT, "$P$ and $\\mathrm{d}S$, made there\nand forgotten there"),
+    ):
+        cell(right, height - 0.07, 0.14, 0.14, fill)
+        ax.text(right + 0.22, height, text, va="center", size=style.SMALL)
+    cell(right, 0.9, 0.14, 0.14, style.PAPER, hatch="////", linestyle=":")
+    ax.text(right + 0.22, 0.97, "in the future: skipped", va="center", size=style.SMALL)
+    return figure
+
+
 def _powers(axis, values):
     axis.set_major_locator(FixedLocator(values))
     axis.set_minor_locator(NullLocator())
@@ -172,13 +221,23 @@ def traffic(run):
 
 
 def memory(run):
-    """Peak memory against N, naive and tiled."""
+    """Peak memory against N, naive and tiled, beside slopes 2 and 1."""
     rows = _numbers(run, rf"^memory \| N +(\d+) \| naive +{NUMBER} KB \| tiled +{NUMBER} KB")
     lengths = [row[0] for row in rows]
     figure, ax = plt.subplots(figsize=(style.WIDTH * 0.85, 2.4))
     for k, (name, mark) in enumerate((("naive", "o"), ("tiled", "s")), 1):
         ax.plot(lengths, [row[k] / 1024 for row in rows], marker=mark, label=name)
-    ax.set(xlabel="sequence length $N$", ylabel="peak, MB", ylim=(0, None))
+    for k, power in ((1, 2), (2, 1)):  # guides through the last point of each way
+        last = rows[-1][k] / 1024
+        ax.plot(lengths, [last * (n / lengths[-1]) ** power for n in lengths],
+                color=style.GREY, lw=0.7, ls="-", label="_guide")  # fmt: skip
+        ax.annotate(f"slope {power}", (lengths[0], last * (lengths[0] / lengths[-1]) ** power),
+                    (0, -4), textcoords="offset points", va="top", color=style.GREY,
+                    size=style.SMALL)  # fmt: skip
+    ax.set(xscale="log", yscale="log", xlabel="sequence length $N$", ylabel="peak, MB",
+           ylim=(0.07, 12))  # fmt: skip
     _powers(ax.xaxis, lengths)
+    ax.yaxis.set_major_locator(FixedLocator([0.1, 1, 10]))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     style.name_lines(ax)
     return figure
