@@ -1,8 +1,9 @@
 """microdpo: a language model learns what is preferred, from pairs alone.
 
 Claim: with no reward model and no sampling, a loss on pairs moves a policy
-towards what was chosen, and beta holds the leash: the smaller it is, the
-further the policy goes, until it pleases the judge more than real names do.
+towards what was chosen. Under Adam, as here, a smaller beta lets it go
+further, until it pleases the judge more than real names do; under plain
+gradients, a setting, the order of the betas turns round.
 
 Left out: prompts, and people. A pair prefers a name given mostly to girls to
 one given mostly to boys, as births in the United States have it.
@@ -39,6 +40,8 @@ BATCH = 8  # names a step: pairs come four at a time
 RATE = 0.03  # of pretraining, as in microgpt
 PAIRS = 400  # to learn from, each seen once
 TUNE_RATE = 0.006  # a fifth: a tuned policy has something to lose
+TUNER = "adam"  # or "plain", where beta multiplies every step
+PASSES = 1  # over the pairs
 BETAS = [10, 1, 0.3, 0.1]
 UNHELD = [10, 0.1]  # betas of the knock-out, DPO without a reference
 SWAPPED = 0.0  # share of the pairs whose order is wrong
@@ -93,6 +96,7 @@ class Names:
         self.longest = max(len(row["name"]) for row in rows) + 2
         names = [([self.symbols.index(s) for s in END + row["name"] + END],
                   int(row["girls"]) > int(row["boys"])) for row in rows]
+        self.real = {tuple(ids) for ids, _ in names}
         random.shuffle(names)
         self.held_out, self.train = names[:HELD_OUT], names[HELD_OUT:]
         # a judge who knew the names of the pairs would share their accidents
@@ -503,14 +507,34 @@ def pencil(beta):
     print(f"pencil, beta {beta} | loss {loss.value[0][0]:.3f} | chosen "
           f"{chosen.grad[0][0]:+.3f} | rejected {rejected.grad[0][0]:+.3f}")
 
+# === Step along the gradient itself ===
+class Plain:
+    """w -= rate * gradient: twice the gradient is twice the step."""
+
+    def __init__(self, parameters):
+        self.parameters = parameters
+
+    def step(self, rate):
+        for node in self.parameters:
+            if node.grad is not None:
+                node.value = [[w - rate * g for w, g in zip(row, grad)]
+                              for row, grad in zip(node.value, node.grad)]
+                node.grad = None
+
 # === Training ===
-def descend(model, examples, size, loss, rate):
-    """Adam, one step for each `size` examples; the rate falls to zero."""
-    optimizer = Adam(model.parameters)
+def descend(model, examples, size, loss, rate, optimizer=Adam):
+    """One step for each `size` examples; the rate falls to zero."""
+    optimizer = optimizer(model.parameters)
     for i in range(0, len(examples), size):
         backward(loss(model, examples[i:i + size]))
         optimizer.step(rate * (1 - i / len(examples)))
     return model
+
+
+def tune(reference, examples, loss):
+    """A copy of the reference, moved by the examples."""
+    return descend(deepcopy(reference), examples * PASSES, BATCH // 2, loss,
+                   TUNE_RATE, {"adam": Adam, "plain": Plain}[TUNER])
 
 
 def dpo(reference, triples, beta):
@@ -521,7 +545,22 @@ def dpo(reference, triples, beta):
             *([log_probability(model, ids) for ids in side]
               for side in (chosen, rejected)), margins, beta)
 
-    return descend(deepcopy(reference), triples, BATCH // 2, loss, TUNE_RATE)
+    return tune(reference, triples, loss)
+
+# --- Who pulls first, without a reference ---
+def show_pulls(pairs, margins, beta):
+    """Mean sigmoid(-h) of untrained pairs by length: h = beta * margin.
+
+    With the reference it is 1/2 for every pair, since h begins at 0.
+    """
+    groups = {"longer": [], "equal": [], "shorter": []}
+    for (won, lost), margin in zip(pairs, margins):
+        more = len(won) - len(lost)
+        name = "longer" if more > 0 else "shorter" if more else "equal"
+        groups[name].append(softmax([0.0, beta * margin])[0])
+    print(f"pulls, no ref {beta}", *(
+        f"| chosen {name} {fmean(pulls):.2f}"
+        for name, pulls in groups.items() if pulls))
 
 # === Draw a name ===
 def draw(model, longest):
@@ -544,7 +583,7 @@ class Bench:
         self.sides = list(zip(*pair(task.held_out)[:MEASURED]))
         self.before = [log_probabilities(reference, s) for s in self.sides]
         print("policy       | judged     KL | chosen rejected right | "
-              "distinct  in a letters")
+              "differ  in a  long  real")
 
     def policy(self, name, policy):
         """KL(pi || ref) = mean of log pi(y) - log ref(y) over y from pi."""
@@ -560,12 +599,15 @@ class Bench:
         return names, reference
 
     def row(self, name, names, middle="     - |      -        -     -"):
-        """Share judged a girl's, the rest as given, and how names look."""
+        """Share judged a girl's, the rest as given, and how names look:
+        share of different ones, ends in -a, letters, share of real names.
+        """
         judged = fmean(score(self.judge, ids) > 0 for ids in names)
         in_a = fmean(ids[-2] == self.task.symbols.index("a") for ids in names)
         print(f"{name:12} | {judged:6.3f} {middle} | "
-              f"{len(set(map(tuple, names))) / len(names):8.3f} {in_a:5.3f} "
-              f"{fmean(map(len, names)) - 2:7.2f}")
+              f"{len(set(map(tuple, names))) / len(names):6.3f} {in_a:5.3f} "
+              f"{fmean(map(len, names)) - 2:5.2f} "
+              f"{fmean(tuple(ids) in self.task.real for ids in names):5.3f}")
 
 # === Take the best of n ===
 def best_of(n, ranked):
@@ -587,9 +629,18 @@ def best_of(n, ranked):
 
 # === Before any preference ===
 def prepare(task):
-    """Two judges, and a reference that has seen no label."""
+    """Two judges, and a reference that has seen no label.
+
+    The proxy learns from the very names that DPO will see, and no others.
+    """
+    if (min(PAIRS, MEASURED, len(pair(task.held_out))) < 1
+            or max(1, *BEST_OF) > SAMPLES):
+        raise SystemExit("too little to measure: PAIRS and MEASURED at least "
+                         "1, HELD_OUT a pair, SAMPLES the largest BEST_OF")
+    seen = [(ids, label) for both in pair(task.for_pairs)[:PAIRS]
+            for ids, label in zip(both, (True, False))]
     judges = []
-    for who, names in (("judge", task.for_judge), ("proxy", task.for_pairs)):
+    for who, names in (("judge", task.for_judge), ("proxy", seen)):
         judges.append(learn_judge(names))
         right = [(score(judges[-1], ids) > 0) is girl
                  for ids, girl in task.held_out]
@@ -620,6 +671,8 @@ def main():
                                      log_probabilities(reference, rejected))]
     for beta in (1, 0.5):
         pencil(beta)
+    for beta in UNHELD:
+        show_pulls(pairs, margins, beta)
 
     bench = Bench(reference, judge, task)
     pool, chances = bench.policy("reference", reference)
@@ -632,8 +685,7 @@ def main():
         name, tuned = f"no ref {beta}", dpo(
             reference, [(*both, 0.0) for both in pairs], beta)
         shown[name], _ = bench.policy(name, tuned)
-    bench.policy("fine-tuned", descend(deepcopy(reference), chosen, BATCH // 2,
-                                       imitate, TUNE_RATE))
+    bench.policy("fine-tuned", tune(reference, chosen, imitate))
     bench.row("real, girls'", [ids for ids, girl in task.held_out if girl])
     for name, names in shown.items():
         some = " ".join("".join(task.symbols[i] for i in ids[1:-1])

@@ -142,7 +142,7 @@ def test_each_merge_removes_its_count_of_tokens(script: ModuleType, novel: str) 
             assert before - after == count
 
 
-@pytest.mark.parametrize("name", ["by_count", "last_of_equals", "by_alphabet", "by_chance"])
+@pytest.mark.parametrize("name", ["by_count", "last_of_equals", "by_alphabet"])
 def test_a_rule_never_prefers_a_pair_that_became_rarer(script: ModuleType, name: str) -> None:
     rule = getattr(script, name)
     for pair in [(1, 2), (300, 4), (32, 116)]:
@@ -158,8 +158,28 @@ def test_other_rules_choose_other_merges(script: ModuleType) -> None:
     assert first(script.by_count) == [(space, s), (e, ord("l"))]
     assert first(script.last_of_equals) == [(space, s), (256, e)]  # of five that occur twice
     assert first(script.by_alphabet) == [(space, s), (e, ord("a"))]
-    drawn = script.learn(HAND, 4, script.by_chance)
-    assert drawn == script.learn(HAND, 4, script.by_chance) != script.learn(HAND, 4)
+    drawn = script.learn_at_places(HAND, 4)
+    assert drawn == script.learn_at_places(HAND, 4) != script.learn(HAND, 4)
+
+
+def test_a_place_is_drawn_as_often_as_its_pair_stands(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of four places hold the pair a, b; the merges remove their counts."""
+    pieces, drawn = {"ab": 3, "cd": 1}, Counter[tuple[int, int]]()
+    for seed in range(400):
+        monkeypatch.setattr(script, "SEED", seed)
+        merges = script.learn_at_places(pieces, 9)
+        drawn[merges[0][0]] += 1
+        assert len(merges) == 2 and sum(count for _, count, _ in merges) == 4
+    assert drawn[97, 98] / 400 == pytest.approx(0.75, abs=0.08)
+    assert script.learn_at_places(pieces, 0) == []
+
+
+def test_substrings_are_ranked_by_what_each_saves(script: ModuleType) -> None:
+    spelling = script.substrings({"abc": 2, "bc": 1}, 3)
+    assert len(spelling) == 259
+    assert spelling[256:] == [b"abc", b"bc", b"ab"]  # 2 x 2, 3 x 1, 2 x 1
 
 
 # --- The independent implementation

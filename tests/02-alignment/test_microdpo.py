@@ -267,6 +267,55 @@ def test_the_bench_measures_what_its_columns_say(script, task, monkeypatch, caps
     assert " 0.00 |  +0.00    +0.00 0.000 |" in itself
 
 
+def test_plain_steps_follow_the_gradient(script):
+    node, idle = script.Node([[1.0, 2.0]]), script.Node([[5.0]])
+    node.grad = [[10.0, -20.0]]
+    script.Plain([node, idle]).step(0.1)
+    assert node.value == [[0.0, 4.0]] and node.grad is None
+    assert idle.value == [[5.0]]
+
+
+@pytest.mark.parametrize("tuner", ["adam", "plain"])
+def test_passes_repeat_the_examples_with_either_tuner(script, model, monkeypatch, tuner):
+    rates = []
+    for kind in (script.Adam, script.Plain):
+        monkeypatch.setattr(kind, "step", lambda self, rate: rates.append((type(self), rate)))
+    monkeypatch.setattr(script, "TUNER", tuner)
+    monkeypatch.setattr(script, "PASSES", 3)
+    script.tune(model, [[0, 1, 0]] * 4, script.imitate)
+    assert [kind.__name__.lower() for kind, _ in rates] == [tuner] * 3
+    assert [rate for _, rate in rates] == pytest.approx(
+        [script.TUNE_RATE * share for share in (1, 2 / 3, 1 / 3)]
+    )
+
+
+def test_pulls_are_grouped_by_length(script, capsys):
+    """sigmoid(-beta margin), by whether the chosen name is longer, equal or shorter."""
+    pairs = [([0, 1, 1, 0], [0, 1, 0]), ([0, 1, 0], [0, 2, 0]), ([0, 2, 2, 0], [0, 0])]
+    script.show_pulls(pairs, [-1.0, 0.0, 1000.0], 2)
+    line = capsys.readouterr().out.strip()
+    longer = (1 / (1 + exp(-2)) + 0) / 2
+    assert line == f"pulls, no ref 2 | chosen longer {longer:.2f} | chosen equal 0.50"
+
+
+def test_too_little_to_measure_is_said(script, task, monkeypatch):
+    monkeypatch.setattr(script, "PAIRS", 0)
+    with pytest.raises(SystemExit, match="too little to measure"):
+        script.prepare(task)
+
+
+def test_the_proxy_sees_the_names_of_dpo_and_no_others(script, task, monkeypatch):
+    seen = []
+    monkeypatch.setattr(script, "learn_judge", lambda names: seen.append(names) or {})
+    monkeypatch.setattr(script, "PRETRAIN", 0)
+    random.seed(1)
+    script.prepare(task)
+    pairs = script.pair(task.for_pairs)[: script.PAIRS]
+    assert sorted(seen[1]) == sorted(
+        [(won, True) for won, _ in pairs] + [(lost, False) for _, lost in pairs]
+    )
+
+
 def test_the_rate_falls_to_zero(script, model, monkeypatch):
     rates = []
     monkeypatch.setattr(script.Adam, "step", lambda self, rate: rates.append(rate))

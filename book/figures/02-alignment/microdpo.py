@@ -9,7 +9,7 @@ ROW = (
     r"^{} +([\d.]+) +\| +([\d.]+) +([\d.]+) \| "
     r"+([-+][\d.]+) +([-+][\d.]+) [\d.]+ \| +[\d.]+ +([\d.]+) "
 )
-REAL = r"^real, girls' +\| +([\d.]+) .* ([\d.]+) +[\d.]+$"
+REAL = r"^real, girls' +\| +([\d.]+) .*\| +[\d.]+ ([\d.]+) "
 
 
 def tilt(run):
@@ -46,6 +46,10 @@ def frontier(run):
     rows = sorted((kl, share, beta) for beta, share, kl, *_ in run.rows(ROW.format("dpo")))
     ax.plot([0, *[r[0] for r in rows]], [start, *[r[1] for r in rows]], label="DPO",
             color=style.SERIES[0], marker=style.MARKERS[0], linestyle=style.DASHES[0])  # fmt: skip
+    # of 250 samples: two standard errors each way
+    errors = [2 * (share * (1 - share) / 250) ** 0.5 for _, share, _ in rows]
+    ax.errorbar([r[0] for r in rows], [r[1] for r in rows], errors, linestyle="none",
+                color=style.SERIES[0], elinewidth=0.8, capsize=2)  # fmt: skip
     for kl, share, beta in rows:
         ax.annotate(f"{beta:g}", (kl, share), (4, -10), textcoords="offset points",
                     color=style.SERIES[0], size=style.SMALL)  # fmt: skip
