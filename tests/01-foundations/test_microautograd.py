@@ -389,7 +389,7 @@ def test_a_few_steps_learn_and_print_the_same_twice(script, monkeypatch):
 def test_the_solutions_of_the_exercises_run(script):
     page = Path(__file__).parents[2] / "book" / "back" / "solutions" / "microautograd.md"
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     for block in blocks:
         assert "assert" in block
         exec(block, dict(vars(script)))
