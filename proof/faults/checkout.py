@@ -16,7 +16,7 @@ from proof.faults import small
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOOLS = ("Makefile", "bootstrap.py", "requirements.lock", "requirements-test.lock", "CITATION.cff")
-WEB = ("html", "epub")
+WEB = ("epub", "html")  # the pages offer the EPUB
 PDF = ("pdf",)
 ROOMS = ("build", "cache", "tmp")  # all that a build writes into
 OF_THE_MOMENT = ("date", "user_seconds", "peak_memory", "record_sha256")  # keys of a record

@@ -8,10 +8,11 @@ from proof.faults.kills import Fault
 
 RECORDER = """
 import sys
+from recorder import __main__ as command
 from recorder import child
-from recorder.__main__ import main
 child.GRACE = 0.2
-sys.exit(main([], limits=child.Limits(seconds=2, memory=200 * 1024**2, output=100_000)))
+command.LIMITS = child.Limits(seconds=2, memory=200 * 1024**2, output=100_000)
+sys.exit(command.main([]))
 """
 
 # What a script does, and what the recorder says of it; "" where it may.
