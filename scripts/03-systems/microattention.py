@@ -523,9 +523,9 @@ def keep(model, memory, y):
         del memory[:-model.window]  # [:-0] is nothing: no window, all stay
         return
     size = WIDTH // HEADS
-    if not memory:  # S, one block of [size][size] a head, and z below it
+    if not memory:  # M, one block of [size][size] a head, and z below it
         memory += [[0.0] * size for _ in key] + [[0.0] * WIDTH]
-    # S += phi(k)^T v and z += phi(k): the token is in the sums, and no
+    # M += phi(k)^T v and z += phi(k): the token is in the sums, and no
     # row is left by which it could be found or dropped
     for i, k in enumerate(positive(key)):
         left = i // size * size
@@ -541,12 +541,12 @@ def look(model, memory, y):
     for head in range(HEADS):
         rows = slice(head * size, (head + 1) * size)
         q = query[rows]
-        if model.rule == "linear":  # phi(q) S / phi(q).z
+        if model.rule == "linear":  # phi(q) M / phi(q).z
             q = positive(q)
             total, = against([memory[-1][rows]], q)
             out += [v / total for v in against(transpose(memory[rows]), q)]
             continue
-        if model.latents:  # q.(U c) = (U^T q).c, so no key is made again
+        if model.latents:  # q.(U_k c) = (U_k^T q).c: so no key is made again
             q = against(transpose(model.key.value[rows]), q)
             keys = values = memory
         else:
@@ -555,8 +555,8 @@ def look(model, memory, y):
             left += model.groups * size
             values = [row[left:left + size] for row in memory]
         weights = softmax([s / sqrt(size) for s in against(keys, q)])
-        # latents are mixed first and brought up once, V (sum P c), where
-        # sum P (V c) would make the value of every token
+        # latents are mixed first and brought up once, U_v (sum P c); with
+        # sum P (U_v c) there would be a value of every token to make
         mixed = against(transpose(values), weights)
         out += (against(model.value.value[rows], mixed) if model.latents
                 else mixed)
