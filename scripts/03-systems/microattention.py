@@ -3,7 +3,7 @@
 Claim: of layers that keep equally much of the past, some recall much more than
 others after equally many steps. Where records must be told apart, 300 steps
 leave heads that share keys ahead of latents of the same size; with another
-start of the latents and ten times the steps the order turns round. A window
+start of the latents and ten times the steps the seed decides. A window
 of half the records stays far behind both. So does linear attention, whose
 memory never grows; on the sounds of English words it is nearer.
 
