@@ -277,6 +277,23 @@ def test_counts_are_a_distribution(small, monkeypatch):
     assert small.counts(Tiny, 2) == pytest.approx(-np.log([first, second / 2]).mean())
 
 
+def test_a_base_counts_once_and_a_name_of_the_side_many_times(small, monkeypatch):
+    """As if the side's names stood several times in one list behind the base's."""
+    monkeypatch.setattr(small, "WEIGHT", 3)
+
+    class Tiny:
+        symbols = "abcde"
+        train, held_out = [([4, 0, 0, 4], 1)], [([4, 0, 4], 1), ([4, 1, 2, 4], 1)]
+
+    class Together(Tiny):
+        train = [([4, 1, 4], 1)] + 3 * Tiny.train
+
+    for letters in (0, 1, 2):
+        expected = small.counts(Together, letters)
+        assert small.counts(Tiny, letters, [([4, 1, 4], 1)]) == pytest.approx(expected)
+        assert small.counts(Tiny, letters) != pytest.approx(expected)
+
+
 def test_what_is_held_out_is_never_trained_on(script):
     random.seed(0)
     old, new = script.Side("boys", "girls"), script.Side("girls", "boys")

@@ -353,6 +353,31 @@ def test_the_rate_goes_up_and_then_to_zero(script, monkeypatch):
     assert rates[20:] == pytest.approx([0.0025 * (60 - i) for i in range(20, 60)])
 
 
+@pytest.mark.parametrize("kind", ["latent 16", "latent 8"])
+def test_rows_of_latents_may_start_at_right_angles(script, monkeypatch, kind):
+    """Only D differs, it spans the same rows, and D D^T is the unit matrix."""
+    task = task_of(script, 1)
+    plain = layer_of(script, kind, task)
+    monkeypatch.setattr(script, "ORTHONORMAL", True)
+    turned = layer_of(script, kind, task)
+    for one, other in zip(plain.parameters[:-1], turned.parameters[:-1], strict=True):
+        assert one.value == other.value
+    d, e = np.array(plain.down.value), np.array(turned.down.value)
+    assert e @ e.T == pytest.approx(np.eye(len(e)), abs=1e-12)
+    assert d @ e.T @ e == pytest.approx(d)
+    assert d @ d.T != pytest.approx(np.eye(len(d)), abs=1e-3)
+
+
+@pytest.mark.parametrize("steps", [0, 1, 20])
+def test_few_steps_end_well(script, monkeypatch, steps):
+    """No division by the steps after the warm-up where there are none."""
+    monkeypatch.setattr(script, "STEPS", steps)
+    random.seed(1)
+    task = script.Task("recall", [])
+    losses = script.train(layer_of(script, "nothing", task), task, 0.05)
+    assert len(losses) == 3 and (losses[0] > 0) == (steps > 0)
+
+
 def test_knock_outs_and_equal_starts(script, monkeypatch):
     """What is examined is what the labels say, and designs of equal shapes start equal."""
     seen, starts = [], {}

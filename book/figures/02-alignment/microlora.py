@@ -58,6 +58,7 @@ def price(run):
     figure = Figure(figsize=(style.WIDTH, 2.9))
     left, right = figure.subplots(1, 2)
     counts = min(run.rows(r"^counts, \d letters back \| new (\S+)$"))
+    both = min(run.rows(r"^counts of both, \d letters back \| new (\S+)$"))
     base = _row(run, "base")
     full = min((_row(run, name) for name, _ in fulls), key=lambda row: row[1])
     points = [_row(run, name) for name, _ in loras]
@@ -72,7 +73,7 @@ def price(run):
         left.plot([row[0]], [row[1]], marker=mark, color=color, linestyle="none", markersize=5)
         left.annotate(name, row[:2], shift, textcoords="offset points", color=color,
                       ha="right" if row[0] > 2000 else "center")  # fmt: skip
-    for loss, name in ((base[1], "base"), (counts, "counts")):
+    for loss, name in ((base[1], "base"), (counts, "counts"), (both, "counts with a base")):
         left.axhline(loss, color=style.GREY, linewidth=0.8, linestyle=style.DASHES[1])
         left.annotate(name, (200, loss), (0, 2), textcoords="offset points", color=style.GREY)
     left.set(xscale="log", xlabel="trained numbers", ylabel="loss on new names", xlim=(180, 4500))
@@ -95,6 +96,8 @@ def price(run):
         (early, "full, stopped early", "D", style.INK, (7, -4), "left"),
         (base[1:], "base", "^", style.GREY, (0, 6), "right"),
         (head[1:], "head only", "s", style.RUST, (-2, 7), "left"),
+        (_row(run, "the six matrices")[1:], "the six", "P", style.RUST, (6, -3), "left"),
+        (_row(run, "embeddings and head")[1:], "the rest", "X", style.RUST, (-6, 4), "right"),
     ):
         right.plot([row[0]], [row[1]], marker=mark, color=color, linestyle="none", markersize=4.5)
         right.annotate(name, row, shift, textcoords="offset points", color=color, ha=ha,

@@ -41,7 +41,7 @@ def memories(run):
         ax.text(left + 0.3, 1.62, name, ha="center", size=style.SMALL)
         note = "one for all" if not blocks else "1 2 3 4 5"
         ax.text(left + 0.3, 0.32, note, ha="center", size=style.SMALL, color=style.GREY)
-    ax.text(0.22, 0.07, "blue: keys (linear: z)   pale: values (linear: S)   rust: latents",
+    ax.text(0.22, 0.07, "blue: keys (linear: z)   pale: values (linear: M)   rust: latents",
             size=style.SMALL, color=style.GREY)  # fmt: skip
     return figure
 
