@@ -13,7 +13,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -22,11 +21,10 @@ import pikepdf
 from bench import inner_loops, ratios, synthetic
 from bench.measure import ROUNDS, Cost, copy_tree, cost, median
 from bench.table import row
-from recorder import wall
+from recorder import budget, wall
 from recorder.records import cpu_model, read_json
 
 ROOT = Path(__file__).resolve().parent.parent
-BUDGET = defaultdict(lambda: 60, microgpt=90, microattention=90)  # user seconds of a script
 QUICK = "01-foundations/microtokenizer"  # the script that the recorder's overhead is measured on
 SIZES = (50, 200)  # chapters of the synthetic books
 # What `make html` calls.
@@ -50,7 +48,7 @@ def scripts() -> None:
         row(
             f"{path.parent.name}/{path.stem}",
             record["user_seconds"],
-            "" if experiment else BUDGET[script],
+            "" if experiment else budget.FIRST.get(script, budget.NEW).main,
             f"{record['peak_memory'] / 1e6:.0f}",
         )
     row("all runs together", total, 900)
