@@ -640,7 +640,7 @@ def compress(model, options, sample=(), chosen=()):
     """A copy with all or the chosen matrices rounded, and their bytes.
 
     With a sample, errors are handed on. Each matrix is shown what the
-    rounded ones before it give, so it makes up for their errors too.
+    rounded ones before it give: its errors are weighed by what it will meet.
     """
     model, total = deepcopy(model), 0
     for i in chosen or range(len(model.matrices)):
