@@ -264,3 +264,11 @@ def test_a_draft_runs_no_experiment(recorded: Workshop) -> None:
     assert recorded.text("one--more") == before
     assert recorded.record() == []
     assert recorded.ran() == ["one--more"]
+
+
+def test_every_field_of_a_record_is_sealed(recorded: Workshop) -> None:
+    record = recorded.json("one")
+    others = {key: records.seal(record | {key: "another"}) for key in record}
+    assert [key for key, seal in others.items() if seal == records.seal(record)] == [
+        "record_sha256"
+    ]
