@@ -511,12 +511,13 @@ class GPT:
             y = rms_norm(x)  # before the layer, so x itself passes untouched
             y, self.maps = attend(times(y, query), times(y, key),
                                   times(y, value), blocks, self.look)
+            if query is self.layers[-1][0]:  # who is not asked stops here
+                x, y = pick(x, asked), pick(y, asked)
             y = times(y, output)
             x = plus(x, y) if RESIDUAL else y
             y = times(relu(times(rms_norm(x), up)), down)
             x = plus(x, y) if RESIDUAL else y
-        # the rows that nobody asks for are spared the largest matrix
-        return times(pick(rms_norm(x), asked), self.head)
+        return times(rms_norm(x), self.head)
 
 
 # === Adam ===
@@ -600,10 +601,7 @@ def evaluate(model, examples, alone=False):
 
 # === Generate ===
 def generate(model, task, ids, given, temperature=0):
-    """What follows the first `given` ids, up to END; 0 takes the likeliest.
-
-    Production keeps the keys and values of the past (KV cache).
-    """
+    """What follows the first `given` ids, up to END; 0 takes the likeliest."""
     ids = ids[:given]
     while len(ids) < task.longest:
         row = model.logits([(ids, given)], [len(ids) - 1]).value[0]
@@ -631,7 +629,7 @@ def sample_names(model, task):
         some = " ".join("".join(task.symbols[i] for i in ids[:-1])
                         for ids in names[:7])
         print(f"names  | at {temperature} | trained on {hits[0]:4.1f}% | held "
-              f"out {hits[1]:4.1f}% | " + shorten(some, 30, placeholder=""))
+              f"out {hits[1]:4.1f}% | " + shorten(some, 27, placeholder=""))
 
 
 # --- Read words aloud, show where the heads look ---
@@ -646,7 +644,7 @@ def read_aloud(model, task):
         names = [task.symbols[i] for i in ids]
         print(f"sounds | {word:8} | " + " ".join(names[len(word) + 1:-1]))
     # what the last word's heads weighed, in tenths, before each sound
-    for head, weights in enumerate(model.maps if NEW_WORDS and LAYERS else []):
+    for head, weights in enumerate(model.maps if NEW_WORDS else []):
         print(f"head {head} |    |" + "".join(f"{s:>3}" for s in names[:-1]))
         for sound, row in zip(names[len(word) + 1:], weights[len(word):]):
             print(f"head {head} | {sound:2} |" + "".join(
@@ -659,7 +657,7 @@ def report(task, who, loss):
 
 
 def main():
-    if (min(BATCH, CHECKED, EXAMPLES, HEADS, HIDDEN, REPORT, WIDTH) < 1
+    if (min(BATCH, CHECKED, EXAMPLES, HEADS, HIDDEN, LAYERS, REPORT, WIDTH) < 1
             or WIDTH % HEADS or not 0.001 <= HELD_OUT <= 0.9):
         raise SystemExit("a setting is below 1, HEADS does not divide WIDTH, "
                          "or HELD_OUT is not from 0.001 to 0.9")

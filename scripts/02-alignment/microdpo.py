@@ -411,12 +411,13 @@ class GPT:
             y = rms_norm(x)  # before the layer, so x itself passes untouched
             y, self.maps = attend(times(y, query), times(y, key),
                                   times(y, value), blocks, self.look)
+            if query is self.layers[-1][0]:  # who is not asked stops here
+                x, y = pick(x, asked), pick(y, asked)
             y = times(y, output)
             x = plus(x, y) if RESIDUAL else y
             y = times(relu(times(rms_norm(x), up)), down)
             x = plus(x, y) if RESIDUAL else y
-        # the rows that nobody asks for are spared the largest matrix
-        return times(pick(rms_norm(x), asked), self.head)
+        return times(rms_norm(x), self.head)
 
 
 # === Adam ===
@@ -633,10 +634,11 @@ def prepare(task):
 
     The proxy learns from the very names that DPO will see, and no others.
     """
-    if (min(PAIRS, MEASURED, len(pair(task.held_out))) < 1
+    if (min(LAYERS, PAIRS, MEASURED, len(pair(task.held_out))) < 1
             or max(1, *BEST_OF) > SAMPLES):
-        raise SystemExit("too little to measure: PAIRS and MEASURED at least "
-                         "1, HELD_OUT a pair, SAMPLES the largest BEST_OF")
+        raise SystemExit("too little to measure: LAYERS, PAIRS and MEASURED "
+                         "at least 1, HELD_OUT a pair, SAMPLES the largest "
+                         "BEST_OF")
     seen = [(ids, label) for both in pair(task.for_pairs)[:PAIRS]
             for ids, label in zip(both, (True, False))]
     judges = []

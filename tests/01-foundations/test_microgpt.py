@@ -413,7 +413,7 @@ def test_training_learns_and_repeats_itself(small, monkeypatch, capsys):
 @pytest.mark.parametrize(
     "setting",
     [("HEADS", 3), ("HEADS", 0), ("BATCH", 0), ("REPORT", 0), ("HIDDEN", 0), ("CHECKED", 0),
-     ("EXAMPLES", 0), ("WIDTH", 0), ("HELD_OUT", 0.0), ("HELD_OUT", 1.0)],
+     ("EXAMPLES", 0), ("WIDTH", 0), ("LAYERS", 0), ("HELD_OUT", 0.0), ("HELD_OUT", 1.0)],
 )  # fmt: skip
 def test_a_setting_that_cannot_work_ends_in_a_sentence(script, monkeypatch, setting):
     monkeypatch.setattr(script, *setting)
@@ -422,9 +422,9 @@ def test_a_setting_that_cannot_work_ends_in_a_sentence(script, monkeypatch, sett
 
 
 def test_small_settings_end_well(script, monkeypatch, capsys):
-    """Nothing trained, nothing sampled, no layer, no context, no word of ours."""
+    """Nothing trained, nothing sampled, no context, no word of ours."""
     for name, value in {
-        "STEPS": 0, "SAMPLES": 0, "LAYERS": 0, "CLUES": 0, "NEW_WORDS": [], "CHECKED": 1,
+        "STEPS": 0, "SAMPLES": 0, "CLUES": 0, "NEW_WORDS": [], "CHECKED": 1,
         "HELD_OUT": 0.001, "EXAMPLES": 1, "WARM_UP": 0,
     }.items():  # fmt: skip
         monkeypatch.setattr(script, name, value)
