@@ -63,7 +63,7 @@ def price(run):
     full = min((_row(run, name) for name, _ in fulls), key=lambda row: row[1])
     points = [_row(run, name) for name, _ in loras]
     left.plot([p[0] for p in points], [p[1] for p in points], marker="o", color=style.ACCENT)
-    left.annotate("LoRA", points[1][:2], (4, 7), textcoords="offset points", color=style.ACCENT)
+    left.annotate("LoRA", points[0][:2], (5, 3), textcoords="offset points", color=style.ACCENT)
     head = _row(run, "head only")
     for row, name, mark, color, shift in (
         (head, "head only", "s", style.RUST, (0, -13)),
@@ -75,7 +75,8 @@ def price(run):
                       ha="right" if row[0] > 2000 else "center")  # fmt: skip
     for loss, name in ((base[1], "base"), (counts, "counts"), (both, "counts with a base")):
         left.axhline(loss, color=style.GREY, linewidth=0.8, linestyle=style.DASHES[1])
-        left.annotate(name, (200, loss), (0, 2), textcoords="offset points", color=style.GREY)
+        left.annotate(name, (4400, loss), (0, -10), textcoords="offset points", color=style.GREY,
+                      ha="right")  # fmt: skip
     left.set(xscale="log", xlabel="trained numbers", ylabel="loss on new names", xlim=(180, 4500))
     left.set_xticks([200, 500, 1000, 3000], ["200", "500", "1,000", "3,000"])
     left.minorticks_off()
@@ -90,27 +91,29 @@ def _forgotten(ax, seeds):
         rows = [_row(run, name)[1:] for run in seeds]
         return [sum(values) / len(rows) for values in zip(*rows, strict=True)]
 
-    loras = [("LoRA, rate 0.003", "0.003"), ("LoRA, rank 4", "0.01"), ("LoRA, rate 0.03", "0.03")]
+    loras = [("LoRA, rate 0.003", "0.003"), ("LoRA, rank 4", "0.01")]
+    loras.append(("LoRA, rate 0.03", "LoRA, 0.03"))
     early = (r"full, 0\.003, \d+ steps", "0.003, early")
-    fulls = [early, *((f"full, rate {rate}", rate) for rate in ("0.003", "0.01", "0.03"))]
+    fulls = [early, *((f"full, rate {rate}", rate) for rate in ("0.003", "0.01"))]
+    fulls.append(("full, rate 0.03", "full, 0.03"))
     base = mean("base")
-    for rows, name, mark, color, line, shift, ha in (
-        (loras, "LoRA, rank 4", "o", style.ACCENT, "-", (7, 2), "left"),
-        (fulls, "full", "D", style.INK, style.DASHES[1], (-6, -4), "right"),
+    for rows, mark, color, line, shift, ha in (
+        (loras, "o", style.ACCENT, "-", (7, 2), "left"),
+        (fulls, "D", style.INK, style.DASHES[1], (-6, -7), "right"),
     ):
         points = [base, *map(mean, (row for row, _ in rows))]
         ax.plot(*zip(*points, strict=True), marker=mark, color=color, linestyle=line,
-                linewidth=0.8, markersize=4, label=name)  # fmt: skip
+                linewidth=0.8, markersize=4)  # fmt: skip
         for (_, text), point in zip(rows, points[1:], strict=True):
-            below = text == "0.03" and ha == "right"  # the end of that curve turns back
-            ax.annotate(text, point, (0, -11) if below else shift, textcoords="offset points",
-                        color=color, ha="center" if below else ha, size=style.SMALL)  # fmt: skip
+            end = text.endswith(", 0.03")  # which names the curve
+            ax.annotate(text, point, (7, -4) if end else shift, textcoords="offset points",
+                        color=color, ha="left" if end else ha, size=style.SMALL)  # fmt: skip
     for row, name, mark, shift, ha in (
-        ("base", "base", "^", (0, 6), "right"),
+        ("base", "base", "^", (2, -11), "right"),
         ("LoRA, rank 1", "rank 1", "o", (7, -3), "left"),
         ("the six matrices", "the six", "P", (6, -5), "left"),
         ("embeddings and head", "the rest", "X", (-6, 2), "right"),
-        ("LoRA and the rest", "LoRA and the rest", "s", (-7, 3), "right"),
+        ("LoRA and the rest", "LoRA and the rest", "s", (-7, 5), "right"),
     ):
         point = mean(row)
         color = style.ACCENT if name == "rank 1" else style.INK if name == "base" else style.RUST
@@ -118,7 +121,7 @@ def _forgotten(ax, seeds):
         ax.annotate(name, point, shift, textcoords="offset points", color=color, ha=ha,
                     size=style.SMALL)  # fmt: skip
     ax.set(xlabel="loss on new names", ylabel="loss on old names", xlim=(2.08, None))
-    ax.legend(loc="upper right")
+    ax.set_ylim(2.22, None)
 
 
 def directions(run):
