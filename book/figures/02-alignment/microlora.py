@@ -68,14 +68,14 @@ def price(run):
     for row, name, mark, color, shift in (
         (head, "head only", "s", style.RUST, (0, -13)),
         (full, "full, best", "D", style.INK, (-4, 7)),
-        (_row(run, "from scratch"), "from scratch", "v", style.GREY, (-4, -13)),
+        (_row(run, "from scratch"), "from scratch", "v", style.GREY, (4, 7)),
     ):
         left.plot([row[0]], [row[1]], marker=mark, color=color, linestyle="none", markersize=5)
         left.annotate(name, row[:2], shift, textcoords="offset points", color=color,
                       ha="right" if row[0] > 2000 else "center")  # fmt: skip
     for loss, name in ((base[1], "base"), (counts, "counts"), (both, "counts with a base")):
         left.axhline(loss, color=style.GREY, linewidth=0.8, linestyle=style.DASHES[1])
-        left.annotate(name, (4400, loss), (0, -10), textcoords="offset points", color=style.GREY,
+        left.annotate(name, (4400, loss), (0, 2), textcoords="offset points", color=style.GREY,
                       ha="right")  # fmt: skip
     left.set(xscale="log", xlabel="trained numbers", ylabel="loss on new names", xlim=(180, 4500))
     left.set_xticks([200, 500, 1000, 3000], ["200", "500", "1,000", "3,000"])
