@@ -16,7 +16,7 @@ def _numbers(run, pattern):
 
 def pebbles(run):
     """Two queries and two keys: which numbers lie where, kernel by kernel and key by key."""
-    figure, ax = style.diagram(3.1)
+    figure, ax = style.diagram(3.2)
     step, radius = 0.22, 0.07
 
     def pebble(x, y, colours):
