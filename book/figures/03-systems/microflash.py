@@ -39,7 +39,7 @@ def pebbles(run):
         ("b", ["b"] * 2, ["b"] * 2, ["", ""], "rb", "rb", "the end: 4 out"),
     ]
     for top, frames, title in ((2.85, naive, "naive: 24 moves"), (1.25, tiled, "tiled: 10 moves")):
-        ax.text(0.05, top + 0.2, title, va="center")
+        ax.text(0.12, top + 0.2, title, va="center")
         for i, (q, keys, values, columns, o, level, said) in enumerate(frames):
             x, y = 0.5 + i * 1.75, top - 0.95  # the cell of the second query and the first key
             for row in range(2):
