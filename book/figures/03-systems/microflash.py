@@ -16,8 +16,8 @@ def _numbers(run, pattern):
 
 def pebbles(run):
     """Two queries and two keys: which numbers lie where, kernel by kernel and key by key."""
-    figure, ax = style.diagram(3.2)
-    step, radius = 0.22, 0.07
+    figure, ax = style.diagram(3.65)
+    step, radius = 0.24, 0.078
 
     def pebble(x, y, colours):
         ax.add_patch(Rectangle((x - step / 2, y - step / 2), step, step, fc="none",
@@ -38,10 +38,10 @@ def pebbles(run):
         ("rb", ["b", "rb"], ["b", "rb"], ["", "r"], "r", "r", "second key: 2 in"),
         ("b", ["b"] * 2, ["b"] * 2, ["", ""], "rb", "rb", "the end: 4 out"),
     ]
-    for top, frames, title in ((2.85, naive, "naive: 24 moves"), (1.25, tiled, "tiled: 10 moves")):
-        ax.text(0.12, top + 0.2, title, va="center")
+    for top, frames, title in ((3.28, naive, "naive: 24 moves"), (1.43, tiled, "tiled: 10 moves")):
+        ax.text(0.03, top + 0.2, title, va="center")
         for i, (q, keys, values, columns, o, level, said) in enumerate(frames):
-            x, y = 0.5 + i * 1.75, top - 0.95  # the cell of the second query and the first key
+            x, y = 0.5 + i * 1.75, top - 1.02  # the cell of the second query and the first key
             for row in range(2):
                 pebble(x - 1.4 * step, y + row * step, q)
                 pebble(x + 2.4 * step, y + row * step, o)
@@ -57,8 +57,8 @@ def pebbles(run):
                 if name == "L" and frames is naive:
                     continue
                 ax.text(x + left * step, y + (height + (0 if name in "kv" else -0.15)) * step,
-                        f"${name}$", ha="center", va="center", size=style.SMALL)  # fmt: skip
-            ax.text(x - 1.9 * step, y - 0.95 * step, said, va="center", size=style.SMALL)
+                        f"${name}$", ha="center", va="center")  # fmt: skip
+            ax.text(x - 1.9 * step, y - 0.95 * step, said, va="center")
     return figure
 
 
