@@ -144,7 +144,7 @@ class Task:
         self.symbols = sorted({s for word, *sounds in every
                                for s in [*word, *sounds, ":", END]})
         self.id = {s: i for i, s in enumerate(self.symbols)}
-        self.longest = max(sum(map(len, row[:1])) + len(row) for row in every)
+        self.longest = max(len(self.number(row)[0]) for row in every)
         self.short = [self.number(row) for row in rows if len(row[0]) <= SHORT]
         self.long = [self.number(row) for row in rows if len(row[0]) > SHORT]
         self.asked = {band: [self.number(row) for row in parts[PART]
@@ -751,7 +751,7 @@ def fade(base):
     """
     steps = speeds(base, WIDTH // HEADS // 2)
     print(f"turn by base {base:6,} | " + " ".join(
-        f"{fmean(cos(m * step) for step in steps):5.2f}" for m in range(10)))
+        f"{fmean(cos(m * step) for step in steps):5.2f}" for m in range(9)))
 
 
 def move_both():
@@ -815,7 +815,7 @@ def main():
     move_both()
     for base in 5, 100, 10_000:
         fade(base)
-    print("letters of a word   | " + " | ".join(f"{b:13}" for b in BANDS))
+    print(f"{'letters':19}", *(f"{band:>13}" for band in BANDS), sep=" | ")
     count_in_place(task)
     for name in WAYS:
         study(name, task)

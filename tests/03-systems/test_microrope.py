@@ -163,7 +163,7 @@ def test_a_fade_is_the_mean_cosine(script, capsys):
     script.fade(100)
     found = [float(v) for v in capsys.readouterr().out.split("|")[1].split()]
     steps = 100.0 ** (-np.arange(4) / 4)
-    assert np.allclose(found, np.cos(np.outer(np.arange(10), steps)).mean(1), atol=0.0051)
+    assert np.allclose(found, np.cos(np.outer(np.arange(9), steps)).mean(1), atol=0.0051)
 
 
 def test_biases(script):
