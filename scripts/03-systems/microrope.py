@@ -43,14 +43,15 @@ WAYS = {
     "rotary": ("rotary", 5),  # so small a base: of 5, 20, 100 and 10,000
     "ALiBi": ("ALiBi", (1, 0.25)),  # a slope a head; the paper's are too flat
     "learned bias": ("bias", 4)}  # beyond 4 all distances share the last
-STRETCH = 10 / 6  # what interpolation and NTK make room for
+STRETCH = 1.5  # interpolation and NTK: nine letters in the room of six
 WINDOW = 4  # letters that a fenced-in network sees on either side
 TUNING = 0  # steps on long words, before all is asked again
 TUNING_RATE = 0.01  # a third: what was learned is to be kept
 POSITIONS = "restart"  # "absolute": do not begin again at the colon
 STEPS = 400  # ten times as many keep the order of the ways
 BATCH, RATE = 8, 0.03  # microgpt's, as is the network
-WIDTH, HEADS, HIDDEN, LAYERS = 16, 2, 32, 1
+WIDTH, HEADS, HIDDEN = 16, 2, 32
+LAYERS = 1  # a second one doubles the time and changes no order
 WARM_UP = 50  # small steps while Adam's running means still say little
 LOOK = None  # a new network is told of its way later
 FAR = 8  # sounds of the longest words, counted one by one
