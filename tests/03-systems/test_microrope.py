@@ -331,6 +331,22 @@ def test_no_short_word_has_the_last_places(script):
     assert top < far < task.longest
 
 
+def test_how_often_tokens_are_far_apart(script):
+    """The chapter's four in a hundred distances in short words, and twenty-six in long ones."""
+    random.seed(1)
+    task = script.Task(script.read_words())
+
+    def far(examples):
+        found = []
+        for ids, known in examples:
+            m = script.positions(len(ids) - 1, known)
+            found += [abs(m[i] - m[j]) > script.WINDOW
+                      for i in range(known - 1, len(m)) for j in range(i + 1)]  # fmt: skip
+        return round(100 * np.mean(found))
+
+    assert (far(task.short), far(task.asked["9 and more"])) == (4, 26)
+
+
 def test_families_are_in_one_part_and_lengths_in_their_band(script, monkeypatch):
     parts = {}
     for part in ("judge", "choose"):

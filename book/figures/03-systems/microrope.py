@@ -10,7 +10,7 @@ from press.figures import style
 
 BANDS = ["up to 6", "7 and 8", "9 and more"]
 WAYS = ["none", "learned", "sinusoidal", "rotary", "ALiBi", "learned bias"]
-SEEN = 6  # no short word has two places farther apart
+SEEN = 6  # hardly any short word has two places so far apart
 
 
 def losses(run, who):
@@ -32,7 +32,7 @@ def look(k):
 def clock(run):
     """Two hands, a query's and a key's, at places 1 and 3 and at places 4 and 6."""
     figure, ax = style.diagram(1.9)
-    for x, m, n in ((1.0, 1, 3), (3.0, 4, 6)):
+    for x, m, n in ((1.4, 1, 3), (3.8, 4, 6)):
         y, radius, start = 1.05, 0.62, 10
         ends = {"q": start + 40 * m, "k": start + 40 * n}
         ax.add_patch(Circle((x, y), radius, fc="none", ec=style.HAIRLINE, lw=0.8))
@@ -42,10 +42,10 @@ def clock(run):
             t = angle * pi / 180
             colour = style.ACCENT if name == "q" else style.RUST
             style.arrow(ax, (x, y), (x + radius * cos(t), y + radius * sin(t)), color=colour,
-                        lw=1.6 if name == "q" else 1.1, shrinkA=0, shrinkB=0)  # fmt: skip
+                        lw=1.6 if name == "q" else 1.1)  # fmt: skip
             ax.text(x + 0.8 * cos(t), y + 0.76 * sin(t), f"{name} at {place}", ha="center",
                     va="center", color=colour)  # fmt: skip
-    ax.text(2.0, 0.13, "both hands have moved on by three places; the angle is the same",
+    ax.text(2.6, 0.13, "both hands have moved on by three places; the angle is the same",
             ha="center", color=style.GREY, size=style.SMALL)  # fmt: skip
     return figure
 
@@ -100,7 +100,7 @@ def fade(run):
                 color=style.SERIES[k], linestyle=style.DASHES[k])  # fmt: skip
     ax.axvspan(SEEN, len(means) - 1, color=style.HAIRLINE, alpha=0.4, lw=0)
     ax.axhline(0, color=style.GREY, lw=0.5, ls="-")
-    ax.annotate("never met\nin training", (SEEN, -0.42), (4, 0), textcoords="offset points",
+    ax.annotate("hardly met\nin training", (SEEN, -0.42), (4, 0), textcoords="offset points",
                 color=style.GREY, size=style.SMALL, va="bottom")  # fmt: skip
     ax.set(xlabel="distance", ylabel="mean cosine", ylim=(-0.45, 1.05))
     style.name_lines(ax)
@@ -124,8 +124,8 @@ def restart(run):
                 ax.scatter([x] * len(values), values, s=7, color=look(k)["color"], alpha=0.6, lw=0)
             ax.plot((0, 1), [fmean(values) for values in table], label=who, **look(k))
         ax.set_xticks((0, 1), ["again", "on"])
-        ax.set(title=title, xlim=(-0.15, 1.15), ylim=(0, None))
+        ax.set(title=title, xlim=(-0.15, 1.15), ylim=(0, 4.7))
         ax.grid(axis="y")
     axes[0].set_ylabel("held-out loss (nats)")
-    style.name_lines(axes[1])
+    axes[0].legend(loc="upper left")
     return figure
