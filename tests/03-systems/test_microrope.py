@@ -347,6 +347,16 @@ def test_how_often_tokens_are_far_apart(script):
     assert (far(task.short), far(task.asked["9 and more"])) == (4, 26)
 
 
+def test_long_words_have_more_letters_than_sounds(script):
+    """The chapter's 0.8 and 1.4, over all words."""
+    more = {len(word): [] for word, *_ in script.read_words()}
+    for word, *sounds in script.read_words():
+        more[len(word)].append(len(word) - len(sounds))
+    short = sum((more[n] for n in more if n <= script.SHORT), [])
+    long = sum((more[n] for n in more if n >= 9), [])
+    assert (round(np.mean(short), 1), round(np.mean(long), 1)) == (0.8, 1.4)
+
+
 def test_families_are_in_one_part_and_lengths_in_their_band(script, monkeypatch):
     parts = {}
     for part in ("judge", "choose"):
