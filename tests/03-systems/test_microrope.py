@@ -139,6 +139,16 @@ def test_turns_add_up_and_the_transpose_turns_back(script, row, m, n):
     assert np.allclose(script.rotate([row], [-m], steps)[0], matrix.T @ row, atol=1e-12)
 
 
+def test_the_pencil_examples(script):
+    """Quarters of a turn, and a penalty of ln 2 a step."""
+    for m, n in ((1, 3), (2, 4)):
+        assert np.dot(*script.rotate([[1, 2], [2, 1]], [m, n], [np.pi / 2])) == pytest.approx(-4)
+    assert np.dot(*script.rotate([[1, 2], [2, 1]], [1, 5], [np.pi / 2])) == pytest.approx(4)
+    bias = script.way("ALiBi", (np.log(2), 1), 2).bias.value[0]
+    weights = script.weigh([[0.0]], [[1.0]] * 3, [[2, 3, 4]], bias)
+    assert np.allclose(weights, [[4 / 7, 2 / 7, 1 / 7]])
+
+
 def test_half_split_pairs_are_a_permutation(script):
     """Llama's layout pairs column i with column i + d/2: the same scores, columns moved."""
     rng = np.random.default_rng(0)
