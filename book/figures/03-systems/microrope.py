@@ -123,7 +123,7 @@ def restart(run):
             for x, values in enumerate(table):
                 ax.scatter([x] * len(values), values, s=7, color=look(k)["color"], alpha=0.6, lw=0)
             ax.plot((0, 1), [fmean(values) for values in table], label=who, **look(k))
-        ax.set_xticks((0, 1), ["again", "on"])
+        ax.set_xticks((0, 1), ["begin again", "go on"])
         ax.set(title=title, xlim=(-0.15, 1.15), ylim=(0, 4.7))
         ax.grid(axis="y")
     axes[0].set_ylabel("held-out loss (nats)")
