@@ -412,7 +412,7 @@ def test_answers_are_those_of_the_logits(small):
     assert list(right) == (logits.argmax(1) == ids[3:]).tolist()
 
 
-QUICK = {"STEPS": 2, "ASKED": 2, "WAYS": {"rotary": ("rotary", 9)}, "NEW_WORDS": [], "TUNING": 1}
+QUICK = {"STEPS": 2, "ASKED": 2, "WAYS": {"rotary": ("rotary", 9)}, "NEW_WORDS": [], "TUNING": 3}
 GOOD = [{}, {"STEPS": 0}, {"WARM_UP": 0}, {"BATCH": 1}, {"WAYS": {}}, {"FAR": 1}, {"CLUES": 0},
         {"WIDTH": 4}, {"POSITIONS": "absolute"}, {"PART": "choose"}, {"SHORT": 3}]  # fmt: skip
 BAD = [{"ASKED": 0}, {"BATCH": 0}, {"WIDTH": 6}, {"HELD_OUT": 0}, {"HELD_OUT": 9_000}, {"SHORT": 0},
@@ -443,7 +443,7 @@ def test_wrong_settings_end_in_a_sentence(script, monkeypatch, settings):
 
 def test_a_run_is_the_same_twice_and_tuning_changes_nothing_else(script, monkeypatch, capsys):
     runs = []
-    for tuning in (1, 1, 0):
+    for tuning in (3, 3, 0):
         for name, value in {**QUICK, "TUNING": tuning}.items():
             monkeypatch.setattr(script, name, value)
         script.main()
