@@ -10,7 +10,7 @@ Without the 63 others all texts drift towards one direction.
 Left out: the order of words, hard negatives, pretraining, fast search.
 The loss is InfoNCE, from van den Oord, Li and Vinyals, "Representation
 Learning with Contrastive Predictive Coding" (2018). With the same loss two
-towers then learn which spelling goes with which sounds.
+towers then learn which spelling goes with which sounds, and counting trails.
 """
 
 # === Imports ===
@@ -469,7 +469,7 @@ def learn_pairs(task, loss_name, held_out, learn):
     losses = train(learn, left, right, STEPS[task],
                    info_nce if loss_name == "InfoNCE" else attract)
     curve = []
-    for step, loss in enumerate(losses, 1):
+    for step, loss in enumerate(losses, 1):  # noqa: B007
         if step % max(1, STEPS[task] // 5) == 0:
             curve.append(reciprocal(ranks(dots(
                 left.directions(queries), right.directions(candidates)))))
