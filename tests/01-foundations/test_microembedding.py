@@ -245,7 +245,7 @@ def test_few_steps_or_none_end_with_results(script, emoji, monkeypatch, steps, p
         script.learn_pairs("emoji", "InfoNCE", held_out[:20], learn)
     curve = re.findall(r"MRR on the way (.+) \| last loss", out.getvalue())
     assert [len(row.split()) for row in curve] == [points] * bool(points)
-    assert "InfoNCE              | recall@1" in out.getvalue()
+    assert "InfoNCE               | recall@1" in out.getvalue()
 
 
 def test_a_text_of_unknown_words_has_no_direction(script):
