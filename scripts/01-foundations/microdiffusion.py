@@ -450,7 +450,7 @@ def fit(rows, size):
                             [max(v, FLOOR) for v in variances], axes))
     return mixture
 
-# --- Draw from it, and guess by it ---
+# --- Draw from a mixture ---
 def drawn(mixture, count):
     """New rows: choose a Gaussian, then a place in it."""
     rows, shares = [], [share for share, *_ in mixture]
@@ -459,7 +459,7 @@ def drawn(mixture, count):
         rows.append(list(map(add, mean, product([along], transpose(axes))[0])))
     return rows
 
-
+# --- Guess by a mixture ---
 def by_mixture(mixture):
     """The best guess if digits came from it; of one Gaussian, a linear one.
 
@@ -529,25 +529,26 @@ def compare(guessers, learn, held_out, judged):
     unseen, seen, bands = tests_of(held_out), tests_of(learn), []
     for name, guess, digits in guessers:
         found = errors(guess, unseen)
-        print(f"{name:14} | error {fmean(found):.3f}, learnt "
+        print(f"{name:12} | error {fmean(found):.3f} "
               f"{fmean(errors(guess, seen)):.3f} | apart "
-              f"{told_apart(digits, judged):.3f} | precision "
-              f"{covered(digits, judged):.2f}, recall "
+              f"{told_apart(digits, judged):.3f} | prec "
+              f"{covered(digits, judged):.2f} rec "
               f"{covered(judged, digits):.2f} | away "
               f"{distance(digits, learn) / distance(judged, learn):.2f}")
         bands.append((name, [found[i * LEVELS // 10:(i + 1) * LEVELS // 10]
                              for i in range(10)]))
     for name, band in bands:
-        print(f"{name:14} |", *(f"{fmean(part):6.3f}" for part in band))
+        print(f"{name:12} |", *(f"{fmean(part):5.3f}" for part in band))
 
 # === Look at the way ===
 def show(name, path, learn, codes):
     """Three digits on their way out of noise; beside each the nearest."""
     picked = [round((len(path) - 1) * (1 - share)) for share in SHOWN]
-    for way in zip(*(path[step][:3] for step in picked)):
-        twin = min(learn, key=lambda known: dist(known, way[-1]))
-        for parts in zip(*(shade(codes.decode(row)) for row in [*way, twin])):
-            print(f"{name:8} |" + "|".join(parts) + "|")
+    for i, way in enumerate(zip(*(path[step][:3] for step in picked)), 1):
+        way += min(learn, key=lambda known: dist(known, way[-1])),
+        pictures = [shade(codes.decode(row)) for row in way]
+        for j, parts in enumerate(zip(*pictures), 1):
+            print(f"{name} {i}.{j} |" + "|".join(parts) + "|")
 
 # === Rivals ===
 def choose(name, options, learn, made):
@@ -570,12 +571,12 @@ def rivals(learn, codes):
     show("perfect", path, learn, codes)
     one, many = fit(learn, 1), fit(learn, size)
     return [("perfect", near(learn, 0.0), path[-1]),
-            (f"blurred by {width}", near(learn, width),
+            (f"blurred {width}", near(learn, width),
              [[random.gauss(v, width) for v in row]
               for row in random.choices(learn, k=SAMPLES)]),
             ("one Gaussian", by_mixture(one), drawn(one, SAMPLES)),
             (f"{size} Gaussians", by_mixture(many), drawn(many, SAMPLES)),
-            ("  in 50 steps", by_mixture(many),
+            ("in 50 steps", by_mixture(many),
              denoise(by_mixture(many), SAMPLES, LEVELS, 1.0)[-1])]
 
 # === Main ===
@@ -584,8 +585,8 @@ def main():
     digits, others = load_digits()
     if not (0 < END < 1 and CODES < 33 and LEVELS > 19 and min(
             CODES, WIDTH, BATCH, SAMPLES - 3, EXAMPLES - 24, HELD_OUT - 24,
-            *SIZES, *STEPS_TRIED) > 0 and max(1, *STEPS_TRIED) <= LEVELS
-            and SAMPLES <= HELD_OUT and EXAMPLES <= len(digits)
+            *SIZES, *STEPS_TRIED) > 0 and max([1, *STEPS_TRIED]) <= LEVELS
+            and SAMPLES <= HELD_OUT and len(digits) >= EXAMPLES
             and (not SIZES or WIDTHS and 24 < CHOOSING
                  <= EXAMPLES - max(SIZES) and SAMPLES <= EXAMPLES)):
         raise SystemExit("a setting is too small, or asks for more digits "
