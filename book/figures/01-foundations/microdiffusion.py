@@ -106,26 +106,29 @@ def out_of_noise(run):
 
 
 def bands(run):
-    """Error of each guesser at little and at much noise, mean of four seeds with its range."""
+    """Error at little and at much noise: as it is, and beside the best linear guesser's."""
     runs = run.seeds("over-seeds")
     figure = Figure(figsize=(style.WIDTH, 2.8))
-    ax = figure.subplots()
-    size = 5
-    middle = [size * i + (size + 1) / 2 for i in range(10)]
+    left, right = figure.subplots(1, 2)
+    middle = [5 * i + 3 for i in range(10)]
+    line = np.array([_bands(one, "one") for one in runs])
     for k, who in enumerate(("perfect", "one", "network", "several", "blurred")):
         found = np.array([_bands(one, who) for one in runs])
-        color = style.SERIES[k % 5]
-        ax.plot(middle, found.mean(0), color=color, marker=style.MARKERS[k],
-                linestyle=style.DASHES[k], label=NAMES[who], markersize=4)  # fmt: skip
-        ax.fill_between(middle, found.min(0), found.max(0), color=color, alpha=0.2, linewidth=0)
-    ax.axhline(1, color=style.GREY, linewidth=0.9, linestyle="--")
-    ax.text(50, 1.06, "guessing nothing", color=style.GREY, size=style.SMALL, ha="right")
-    ax.set(yscale="log", xlabel="level of noise", ylabel="held-out error")
+        for ax, values in ((left, found), (right, found / line)):
+            ax.plot(middle, values.mean(0), color=style.SERIES[k], marker=style.MARKERS[k],
+                    linestyle=style.DASHES[k], label=NAMES[who], markersize=3)  # fmt: skip
+            ax.fill_between(middle, values.min(0), values.max(0), color=style.SERIES[k],
+                            alpha=0.2, linewidth=0)  # fmt: skip
+    left.axhline(1, color=style.GREY, linewidth=0.9, linestyle="--")
+    left.text(50, 1.1, "guessing nothing", color=style.GREY, size=style.SMALL, ha="right")
     ticks = [0.01, 0.1, 1, 10]
-    ax.set_yticks(ticks, [f"{t:g}" for t in ticks])
-    ax.set_yticks([], minor=True)
-    ax.grid(axis="y")
-    ax.legend(loc="lower left")
+    left.set(yscale="log", xlabel="level of noise", ylabel="held-out error", ylim=(0.004, 60))
+    left.set_yticks(ticks, [f"{t:g}" for t in ticks])
+    left.set_yticks([], minor=True)
+    right.set(xlabel="level of noise", ylabel="times the Gaussian's", ylim=(0.72, 1.28))
+    for ax in (left, right):
+        ax.grid(axis="y")
+    left.legend(loc="lower left", fontsize=style.SMALL)
     return figure
 
 
@@ -136,7 +139,7 @@ def judged(run):
     ax = figure.subplots()
     rows = [(NAMES[who], [_apart(one, who) for one in runs]) for who in NAMES]
     longer = [_apart(one, "network") for one in run.seeds("longer-over-seeds")]
-    rows.insert(1, ("network, 3,000 steps", longer))
+    rows.insert(1, ("network, 5,000 steps", longer))
     for y, (_, shares) in enumerate(rows):
         ax.plot([min(shares), max(shares)], [y, y], "-", color=style.HAIRLINE, linewidth=1.6)
         ax.scatter(shares, [y] * len(shares), s=20, zorder=3,
@@ -144,7 +147,7 @@ def judged(run):
                    marker="s" if y < 2 else "o")  # fmt: skip
     floor = [one.rows(r"^digits learnt, ten draws \| apart (\S+) ")[0] for one in runs]
     ax.axvspan(min(floor), max(floor), color=style.HAIRLINE, alpha=0.6)
-    ax.text(max(floor) + 0.004, 5.35, "digits learnt", color=style.GREY, size=style.SMALL)
+    ax.text(min(floor) + 0.002, 0, "digits learnt", color=style.GREY, size=style.SMALL, va="center")
     ax.set_yticks(range(len(rows)), [name for name, _ in rows])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.set_xlabel("share told apart from other writers' digits")
