@@ -56,15 +56,15 @@ def chances(run):
     ax.set(ylabel="chance", ylim=(0, None))
     ax.grid(axis="y")
     for x, y, text, color in (
-        (0.97, 0.93, "blue, hatched: the target's, which the draft lacks", style.ACCENT),
-        (0.97, 0.83, "rust: the draft's, rejected", style.RUST),
-        (0.97, 0.73, "filled: what both have", style.GREY),
+        (0.24, 0.93, "blue, hatched: the target's, which the draft lacks", style.ACCENT),
+        (0.24, 0.83, "rust: the draft's, rejected", style.RUST),
+        (0.24, 0.73, "filled: what both have", style.GREY),
     ):
-        ax.text(x, y, text, transform=ax.transAxes, ha="right", color=color, size=style.SMALL)
+        ax.text(x, y, text, transform=ax.transAxes, color=color, size=style.SMALL)
     return figure
 
 
-DRAFT = r"^(\d) letters{note} +\| (\S+) (\S+) \| (\S+) \|"
+DRAFT = r"^([1-9]) letters{note} +\| (\S+) (\S+) \| (\S+) \|"
 
 
 def drafts(run):
@@ -72,26 +72,24 @@ def drafts(run):
     figure = Figure(figsize=(style.WIDTH, 2.9))
     axes = figure.subplots(1, 2, sharey=True)
     runs = run.seeds("over-seeds")
-    for k, (note, label) in enumerate((("", "taught by people"), (", own", "by the target"))):
+    for k, note in enumerate(("", ", own")):
         found = [one.rows(DRAFT.format(note=note)) for one in runs]
         for column, ax in enumerate(axes, 1):
-            means = []
             for same in zip(*found, strict=True):
                 points = [(float(row[column]), float(row[3])) for row in same]
-                ax.scatter(*zip(*points, strict=True), s=6, lw=0, alpha=0.6,
+                ax.scatter(*zip(*points, strict=True), s=7, lw=0, alpha=0.5,
                            color=style.SERIES[k])  # fmt: skip
                 x, y = (sum(values) / len(values) for values in zip(*points, strict=True))
-                means.append((x, y))
-                over = note == "" or column == 2
-                ax.annotate(str(same[0][0]), (x, y), xytext=(0, 7 if over else -14),
-                            textcoords="offset points", ha="center", size=style.SMALL,
-                            color=style.SERIES[k])  # fmt: skip
-            ax.plot(*zip(*means, strict=True), color=style.SERIES[k], lw=0.9,
-                    linestyle=style.DASHES[k], marker=style.MARKERS[k], label=label)  # fmt: skip
-    axes[0].set(ylabel="share of drafts kept, alpha", ylim=(0.5, 0.85))
+                ax.plot(x, y, color=style.SERIES[k], marker=style.MARKERS[k], markersize=5,
+                        linestyle="")  # fmt: skip
+                ax.annotate(str(same[0][0]), (x, y), xytext=(0, 6), textcoords="offset points",
+                            ha="center", color=style.SERIES[k])  # fmt: skip
+    for k, label in enumerate(("taught by people", "taught by the target")):
+        axes[0].text(0.03, 0.1 - 0.07 * k, label, transform=axes[0].transAxes,
+                     color=style.SERIES[k])  # fmt: skip
+    axes[0].set(ylabel="share of drafts kept, alpha", ylim=(0.64, 0.82))
     axes[0].set_xlabel("loss on people's names")
     axes[1].set_xlabel("loss on the target's own names")
-    axes[0].legend(loc="lower left")
     for ax in axes:
         ax.grid(axis="y")
         ax.margins(x=0.08)
