@@ -51,11 +51,11 @@ DISCOUNT = 0.75  # microgpt's, for the counts that draft
 REPORT = 350  # steps between two rows of the learning curve
 CHECKED = 200  # held-out names behind such a row
 LETTERS = [0, 1, 2, 3, 4]  # of the past that the drafting counts look at
-LETTER = 1  # the count that drafts where the table is about something else
+LETTER = 1  # the draft that the other tables are about: not the best
 LENGTHS = [1, 2, 3, 4, 6, 8]  # tokens drafted before the target is called
-LENGTH = 4  # where the table is about something else
-OWN = 4_000  # names by the target, for a draft to learn from
-NAMES = 500  # written for each row of a table
+LENGTH = 4  # where lengths are not the point: names end, 8 gain little
+OWN = 4_000  # names by the target to learn from; more teach more
+NAMES = 500  # written for a row: its second digit moves by a few
 ENUMERATED = 2  # first letters, by every fall of the dice; 3 take minutes
 SPELLED = 5  # names, call by call
 BEGUN = "ma"  # after which letters to compare the chances
@@ -583,7 +583,8 @@ class Target:
 
     A processor that reads its weights once a call pays for calls; plain
     Python pays for rows, the tokens that a call reads. Names share their
-    beginnings, so here each beginning is read once in the whole run.
+    beginnings, so here each beginning is read once in the whole run. A
+    server cuts rejected tokens off its keys and values instead.
     """
 
     def __init__(self, model, longest):
@@ -639,7 +640,10 @@ def tables(names, classes, note=""):
 
 
 def likeliest(q):
-    """The draft that does not throw dice: all chance on q's favourite."""
+    """The draft that does not throw dice: all chance on q's favourite.
+
+    Also what a draft is that repeats what followed the last time.
+    """
     def certain(ids):
         row = q(ids)
         top = row.index(max(row))
@@ -685,10 +689,12 @@ def speculate(target, draft, ids, length, repair=lacking, dice=throw,
     stream, drafts go on into the next name.
     """
     drafts, q = [], []
+    # each is drawn from the very chances that it will be compared with
     while len(drafts) < length and (stream or 0 not in drafts):
         q.append(draft(begun(ids + drafts)))
         drafts.append(dice(q[-1]))
     p = target.check(ids, drafts)
+    # p(x) = min(p, q) + (1 - sum of min(p, q)) * lacking / its sum
     for i, x in enumerate(drafts):
         kept = min(p[i][x], q[i][x])  # of q(x): min(1, p(x) / q(x))
         if dice([kept, q[i][x] - kept]):  # the other side: rejected, with
@@ -729,6 +735,7 @@ def outcomes(program):
         except UndecidedError as undecided:
             [weights] = undecided.args
             total = sum(weights)
+            # one run becomes as many as there are sides; 0 never falls
             waiting += [((*falls, i), chance * w / total)
                         for i, w in enumerate(weights) if w]
     return dict(results)
@@ -820,6 +827,7 @@ def vary(target, q, own):
     for k in LENGTHS:
         _, tokens, rows = compose(target, q, k, NAMES)
         _, stream, _ = compose(target, q, k, NAMES, stream=True)
+        # a draft is kept with chance alpha, the i-th if all before it were
         formula = sum(alpha ** i for i in range(k + 1))
         print(f"length {k} | {tokens:.2f} | {stream:.2f} | {formula:.2f} "
               f"| {rows:.2f}")
