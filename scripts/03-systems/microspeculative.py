@@ -583,8 +583,7 @@ class Target:
 
     A processor that reads its weights once a call pays for calls; plain
     Python pays for rows, the tokens that a call reads. Names share their
-    beginnings, so here each beginning is read once in the whole run. A
-    server cuts rejected tokens off its keys and values instead.
+    beginnings: each is read once in the whole run, and none is undone.
     """
 
     def __init__(self, model, longest):
@@ -640,10 +639,7 @@ def tables(names, classes, note=""):
 
 
 def likeliest(q):
-    """The draft that does not throw dice: all chance on q's favourite.
-
-    Also what a draft is that repeats what followed the last time.
-    """
+    """The draft that does not throw dice: all chance on q's favourite."""
     def certain(ids):
         row = q(ids)
         top = row.index(max(row))
@@ -762,7 +758,6 @@ def beginnings(write, size):
 
 def variation(a, b):
     """Half the sum of |a - b|, the most by which any event's chance is off.
-
     variation({0: 0.5, 1: 0.5}, {1: 1.0}) -> 0.5
     """
     return sum(abs(a.get(k, 0) - b.get(k, 0)) for k in {*a, *b}) / 2
