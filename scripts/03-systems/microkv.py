@@ -874,7 +874,7 @@ def gap(one, other, words):
     spread = sum((d - mean * size) ** 2 for d, size in apart)
     return mean, sqrt(spread * n / max(1, n - 1)) / max(1, total)
 
-# --- Compare the rules ---
+# --- Set the rules side by side ---
 def compare_rules(model, words):
     """What a rule costs where all letters fit, and where they do not."""
     whole, _ = judge(model, words, None, 1_000)
