@@ -632,7 +632,7 @@ def compare_work(model, task, words):
             multiplications, layers, len(task.symbols))
     for what, count in counts.items():
         all_anew, kept = (sum(starmap(count, each)) for each in (anew, once))
-        print(f"work   | {what:20} | anew {all_anew:13,} | from memory "
+        print(f"work   | {what:20} | anew {all_anew:13,} | memory "
               f"{kept:11,} | {all_anew / kept:4.1f}")
     return requests
 
@@ -878,8 +878,8 @@ def gap(one, other, words):
 def compare_rules(model, words):
     """What a rule costs where all letters fit, and where they do not."""
     whole, _ = judge(model, words, None, 1_000)
-    print(f"keep all    loss {gap(whole, [0] * len(words), words)[0]:.3f} | "
-          "below: minus window | minus all | letters yet to say")
+    print(f"keep all | loss {gap(whole, [0] * len(words), words)[0]:.3f} | "
+          "below: minus window | minus all | letters to say")
     for most in BUDGETS:
         window, _ = judge(model, words, RULES["window"], most)
         for name, rule in RULES.items():
@@ -905,9 +905,9 @@ def compare_memory(task, requests):
           f"the longest {max(lasts)}")
     for size in [*PAGES, slot]:
         steps, at_once, used, again = serve(requests, size, rows // size)
-        print(f"memory | pages of {size:2} | unused in the end "
+        print(f"pages {size:2} | unused "
               f"{fmean(-last % size for last in lasts):5.2f} | in use "
-              f"{used:.2f} | at once {at_once:4.1f} | {steps} steps | again "
+              f"{used:.2f} | at once {at_once:4.1f} | steps {steps} | again "
               f"{again}")
 
 
@@ -924,7 +924,7 @@ def compare_sharing(model, task, words):
                  ((prompts, total), (prompts, rows // size),
                   (sorted(prompts), rows // size))]
         print(f"prefix | pages of {size:2} | all kept {found[0]:.2f} | {rows} "
-              f"rows kept {found[1]:.2f} | prompts sorted {found[2]:.2f}")
+              f"rows kept {found[1]:.2f} | sorted {found[2]:.2f}")
 
 # === Main ===
 def main():

@@ -272,6 +272,11 @@ def test_what_is_found_again_is_the_longest_beginning_seen(script, prompts, size
     )
 
 
+def test_the_end_of_a_prefix_is_thrown_away_before_its_beginning(script):
+    """Three pages stay of a, ab, abc and x: abc goes, so that abz still finds a and ab."""
+    assert script.found_again(["abcd", "xy", "abz"], 1, 3) == 2
+
+
 def simulated(script, model, ids, known, rule, most):
     """Which rows each head may see, by a rule written anew on whole matrices; then JAX."""
     n = len(ids) - 1

@@ -94,7 +94,7 @@ def pages(run):
     """Requests at once and rows unused against the rows of a page; a dot a seed."""
     figure = Figure(figsize=(style.WIDTH, 2.5))
     left, right = figure.subplots(1, 2)
-    rows = r"^memory \| pages of +(\d+) \| unused in the end +(\S+) .* at once +(\S+) "
+    rows = r"^pages +(\d+) \| unused +(\S+) .* at once +(\S+) "
     tables = np.array([one.rows(rows) for one in run.seeds("over-seeds")], dtype=float)
     sizes = tables[0, :, 0]
     for ax, column, color in ((left, 2, style.ACCENT), (right, 1, style.RUST)):
@@ -116,7 +116,7 @@ def rules(run):
     figure = Figure(figsize=(style.WIDTH, 3.4))
     ax = figure.subplots()
     runs = run.seeds("over-seeds")
-    whole = np.mean([one.rows(r"^keep all +loss (\S+)")[0] for one in runs])
+    whole = np.mean([one.rows(r"^keep all \| loss (\S+)")[0] for one in runs])
     ax.axhline(whole, color=style.GREY, linewidth=0.9, linestyle="--")
     looks = [
         ("window", style.SERIES[1], "s", "-"),
