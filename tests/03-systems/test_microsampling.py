@@ -1,4 +1,4 @@
-"""Properties of microsampling: memory, exact search, beams, rules, judges, against JAX and NumPy."""
+"""Properties of microsampling: exact search, beams, rules and judges, against JAX and NumPy."""
 
 import itertools
 import random
@@ -172,7 +172,7 @@ def test_a_beam_of_one_is_greedy_and_a_wide_one_exact(small, seed):
     assert [c for _, c in small.beam(future, 1)] == [chosen]
     wide = small.beam(future, len(truth))
     assert sorted(wide) == sorted(truth)
-    totals = dict((c, v) for v, c in truth)
+    totals = {c: v for v, c in truth}
     for width in (2, 3, 7):
         found = small.beam(future, width)
         assert len(found) == width == len({c for _, c in found})
@@ -200,7 +200,9 @@ def beam_by_numpy(future, width):
 def test_a_beam_equals_numpys(small, width):
     for seed in range(4):
         future = future_of(small, seed)
-        assert small.beam(future, width) == pytest.approx(beam_by_numpy(future, width))
+        found, expected = small.beam(future, width), beam_by_numpy(future, width)
+        assert [c for _, c in found] == [c for _, c in expected]
+        assert [v for v, _ in found] == pytest.approx([v for v, _ in expected])
 
 
 def test_the_mean_counts_the_end(script):
@@ -289,7 +291,7 @@ def test_heat_before_min_p_keeps_more(script):
 # --- Drawing and judging
 def test_draws_have_the_distribution_of_the_model(small):
     future = future_of(small, 1)
-    ends = dict((c, exp(v)) for v, c in every_end(future))
+    ends = {c: exp(v) for v, c in every_end(future)}
     random.seed(5)
     drawn = Counter(small.draw(future, small.temperature, 1) for _ in range(4000))
     often = [c for c, p in ends.items() if p * 4000 > 8]
@@ -368,7 +370,8 @@ def test_small_settings_end_well(script, monkeypatch, capsys, settings):
     tiny(script, monkeypatch, **settings)
     script.main()
     out = capsys.readouterr().out
-    assert "as it is" in out and max(map(len, out.splitlines())) < 80
+    # an untrained network may name two names of the longest kind in one row
+    assert "as it is" in out and max(map(len, out.splitlines())) <= 80
     assert ("exact by sum" in out) == (len(script.TASKS) == 2)
 
 

@@ -67,9 +67,9 @@ def beams(run):
             truth = [float(one.fact(r"^sounds \| truth \| length (\S+)$"))
                      for one in run.seeds("over-seeds")]  # fmt: skip
             ax.axhline(sum(truth) / len(truth), color=style.GREY, linewidth=0.8)
-            ax.text(0, sum(truth) / len(truth) + 0.1, "truth", color=style.GREY, size=style.SMALL)
+            ax.text(3.2, sum(truth) / len(truth) + 0.2, "truth", color=style.GREY, size=style.SMALL)
         ax.set_xticks(range(5), SEARCHES.values())
-        ax.set(xlabel="width of the beam", ylabel=label, ylim=(0, None))
+        ax.set(xlabel="width of the beam", ylabel=label, ylim=(0, None if what == "wrong" else 6.6))
         ax.grid(axis="y")
     figure.legend(*figure.get_axes()[0].get_legend_handles_labels(), loc="outside upper center",
                   ncols=2)  # fmt: skip
