@@ -398,14 +398,27 @@ def test_the_run_repeats_itself(script, monkeypatch, capsys):
 
 
 def test_tuning_and_judging_share_no_name(script, monkeypatch):
-    """The halves of what is held out, and what is trained on, are three different sets."""
+    """What tunes, what judges and what is trained on are three different sets."""
+    tiny(script, monkeypatch, KNOBS={"min-p": (0.1, 0.9)})
     random.seed(1)
     task = script.Task("names", script.read("names"))
-    half = min(script.SAMPLES, len(task.held_out) // 2)
-    parts = [task.held_out[:half], task.held_out[half : 2 * half], task.train]
-    sets = [{tuple(ids) for ids, _ in part} for part in parts]
-    assert all(map(len, sets)) and half == script.SAMPLES
+    asked, tuned = [], []
+
+    def surprise(known, names):
+        asked.append((known, names))
+        return 1.0
+
+    monkeypatch.setattr(script, "surprise", surprise)
+    monkeypatch.setattr(script, "tune", lambda *parts: tuned.append(parts[3]) or 0.5)
+    script.compare(script.GPT(task), task)
+    (tuning, learnt), *rest = asked
+    assert tuned == [tuning] and len(rest) == 2 * 3
+    judging = rest[0][0]
+    assert all(judging in pair for pair in rest)
+    sets = [{tuple(ids) for ids, _ in part} for part in (tuning, judging, task.train)]
+    assert all(len(part) >= 5 for part in sets)
     assert not any(a & b for a, b in itertools.combinations(sets, 2))
+    assert {tuple(ids) for ids, _ in learnt} <= sets[2]
 
 
 def test_the_code_of_the_solutions_is_right(script):
