@@ -41,6 +41,8 @@ HEADING = re.compile(
 # LuaLaTeX keeps of fonts, which any other run on this machine may write anew.
 UNREAD = r"$hash_calc_ignore_pattern{'aux'} = '^\\\\gdef \\\\@abspage@last';"
 UNREAD += " $hash_calc_ignore_pattern{'luc'} = '^'"
+LABEL = re.compile(r"\\label\{(?:\\detokenize\{)?([^{}]+)\}")
+PER_PAGE = 6_100  # characters of the .tex behind a printed page, about
 ALLOWED = 1.0  # points by which a box may be too full: no eye sees it
 MADE = ("aux", "toc", "out", "idx", "ind", "ilg", "log", "fls", "fdb_latexmk", "pdf")
 MARKER = (
@@ -177,9 +179,7 @@ def typeset(folder: Path, time: str, draft: bool = False) -> bool:
             (folder / name).unlink()
     (folder / MARKER).unlink(missing_ok=True)
     date_fonts(folder)
-    tex, contents = folder / f"{STEM}.tex", folder / f"{STEM}.toc"
-    if not contents.exists():
-        contents.write_text(foretold(tex.read_text(encoding="utf-8")), encoding="utf-8")
+    foretell(folder, draft)
     command = ["lualatex", "--no-shell-escape"]
     if not draft:
         command = ["latexmk", "-norc", "-lualatex", "-silent", "-latexoption=--no-shell-escape"]
@@ -212,12 +212,33 @@ def date_fonts(folder: Path) -> None:
         os.utime(font, (day, day))
 
 
-def foretold(tex: str) -> str:
-    """The contents of the book before LaTeX has written them, every page called 0.
-
-    They take as many pages as the true ones, so that the first pass finds all page numbers, and
-    the second, which prints them, is the last.
+def foretell(folder: Path, draft: bool) -> None:
+    """Write what the first pass would miss: it then finds all page numbers, and the second, which
+    prints them, is the last. A draft is printed by its first pass, so it must not guess.
     """
+    tex = (folder / f"{STEM}.tex").read_text(encoding="utf-8")
+    for suffix, guess in {"toc": guessed_contents, "aux": guessed_labels}.items():
+        path = folder / f"{STEM}.{suffix}"
+        if not path.exists() and not (draft and suffix == "aux"):
+            path.write_text(guess(tex), encoding="utf-8")
+
+
+def guessed_labels(tex: str) -> str:
+    """Each label of the book before LaTeX has numbered it, on about the page where it will stand.
+
+    A line with a number that is as wide as the true one breaks as it will break at last.
+    """
+    front = re.search(r"^\\nmmainmatter$", tex, re.MULTILINE)
+    first = front.start() if front else 0
+    lines = [r"\relax"]
+    for match in LABEL.finditer(tex):
+        page = f"{1 + (match.start() - first) // PER_PAGE}" if match.start() >= first else "v"
+        lines.append(rf"\newlabel{{{match[1]}}}{{{{0.0}}{{{page}}}{{}}{{}}{{}}}}")
+    return "\n".join([*lines, ""])
+
+
+def guessed_contents(tex: str) -> str:
+    """The contents of the book before LaTeX has written them, every page called 0."""
     number, lines = "", list[str]()
     for match in HEADING.finditer(tex):
         if match["matter"]:

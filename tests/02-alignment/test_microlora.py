@@ -333,6 +333,36 @@ def test_lora_leaves_the_base_untouched_and_full_does_not(small, capsys):
     assert adam == [2 * size for size in sizes]
 
 
+def test_what_is_named_beside_the_pairs_learns_with_them(small):
+    random.seed(5)
+    study = small.Study()
+    study.lora("x", 2, "AB", 0.01, study.model.parameters[:3])
+    moved = [a != b for a, b in zip(study.values(), study.base, strict=True)]
+    assert moved == [True] * 3 + [False] * 6
+    assert all(np.any(b.value) for _, b in study.model.pairs)
+
+
+def test_the_rate_of_the_pairs_is_the_one_asked_for(small, monkeypatch):
+    random.seed(5)
+    study, rates = small.Study(), []
+    monkeypatch.setattr(small.Adam, "step", lambda self, rate: rates.append(rate))
+    study.lora("x", 2, "AB")
+    study.lora("y", 2, "AB", 0.03)
+    steps = len(rates) // 2
+    assert rates[steps:] == pytest.approx([0.03 / small.RATE * rate for rate in rates[:steps]])
+    assert max(rates[:steps]) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("NEW", 0), ("BATCH", 0), ("HELD_OUT", 0.0), ("RATES", []), ("RANKS", []), ("RANKS", [0, 4])],
+)
+def test_too_little_to_measure_is_said(small, monkeypatch, name, value):
+    monkeypatch.setattr(small, name, value)
+    with pytest.raises(SystemExit, match="too little to measure"):
+        small.Study()
+
+
 def test_with_b_frozen_at_zero_nothing_is_learned(small):
     random.seed(5)
     study = small.Study()

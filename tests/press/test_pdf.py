@@ -226,7 +226,7 @@ def test_the_first_pass_finds_contents_as_long_as_the_true_ones() -> None:
 \index{tape}
 """
     assert (
-        typeset.foretold(tex)
+        typeset.guessed_contents(tex)
         == r"""\contentsline {chapter}{Preface}{0}{}%
 \contentsline {part}{\numberline {0}Foundations}{0}{}%
 \contentsline {chapter}{\numberline {0}The \sphinxcode{\sphinxupquote{tape}}}{0}{}%
@@ -236,6 +236,33 @@ def test_the_first_pass_finds_contents_as_long_as_the_true_ones() -> None:
 \contentsline {chapter}{\indexname }{0}{}%
 """
     )
+
+
+def test_labels_are_foretold_about_where_they_will_stand() -> None:
+    page = "x" * typeset.PER_PAGE
+    tex = rf"""\label{{\detokenize{{front/preface::doc}}}}
+\nmmainmatter
+\label{{\detokenize{{a::doc}}}}{page}
+\label{{equation:b:eq}}"""
+    assert (
+        typeset.guessed_labels(tex)
+        == r"""\relax
+\newlabel{front/preface::doc}{{0.0}{v}{}{}{}}
+\newlabel{a::doc}{{0.0}{1}{}{}{}}
+\newlabel{equation:b:eq}{{0.0}{2}{}{}{}}
+"""
+    )
+
+
+def test_only_what_a_second_pass_mends_is_foretold(tmp_path: Path) -> None:
+    """A draft is its first pass: a guess there would be printed. What LaTeX wrote itself stays."""
+    (tmp_path / f"{typeset.STEM}.tex").write_text(r"\label{a}")
+    typeset.foretell(tmp_path, draft=True)
+    assert {path.suffix for path in tmp_path.iterdir()} == {".tex", ".toc"}
+    contents = tmp_path / f"{typeset.STEM}.toc"
+    contents.write_text("LaTeX's own")
+    typeset.foretell(tmp_path, draft=False)
+    assert (tmp_path / f"{typeset.STEM}.aux").exists() and contents.read_text() == "LaTeX's own"
 
 
 def test_a_font_has_a_date_of_its_content_alone(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def thin(run):
 
 
 def price(run):
-    """Left, loss on the new names against trained numbers; right, the old loss beside the new."""
+    """Left, loss on new names against trained numbers; right, the old loss beside the new."""
     loras = [(f"LoRA, rank {r}", f"r = {r}") for r in (1, 2, 4)]
     fulls = [(f"full, rate {r}", f"full, {r}") for r in ("0.003", "0.01", "0.03")]
     figure = Figure(figsize=(style.WIDTH, 2.9))
@@ -63,48 +63,65 @@ def price(run):
     full = min((_row(run, name) for name, _ in fulls), key=lambda row: row[1])
     points = [_row(run, name) for name, _ in loras]
     left.plot([p[0] for p in points], [p[1] for p in points], marker="o", color=style.ACCENT)
-    left.annotate("LoRA", points[1][:2], (4, 7), textcoords="offset points", color=style.ACCENT)
+    left.annotate("LoRA", points[0][:2], (5, 3), textcoords="offset points", color=style.ACCENT)
     head = _row(run, "head only")
     for row, name, mark, color, shift in (
         (head, "head only", "s", style.RUST, (0, -13)),
         (full, "full, best", "D", style.INK, (-4, 7)),
-        (_row(run, "from scratch"), "from scratch", "v", style.GREY, (-4, -13)),
+        (_row(run, "from scratch"), "from scratch", "v", style.GREY, (4, 7)),
     ):
         left.plot([row[0]], [row[1]], marker=mark, color=color, linestyle="none", markersize=5)
         left.annotate(name, row[:2], shift, textcoords="offset points", color=color,
                       ha="right" if row[0] > 2000 else "center")  # fmt: skip
     for loss, name in ((base[1], "base"), (counts, "counts"), (both, "counts with a base")):
         left.axhline(loss, color=style.GREY, linewidth=0.8, linestyle=style.DASHES[1])
-        left.annotate(name, (200, loss), (0, 2), textcoords="offset points", color=style.GREY)
+        left.annotate(name, (4400, loss), (0, 2), textcoords="offset points", color=style.GREY,
+                      ha="right")  # fmt: skip
     left.set(xscale="log", xlabel="trained numbers", ylabel="loss on new names", xlim=(180, 4500))
     left.set_xticks([200, 500, 1000, 3000], ["200", "500", "1,000", "3,000"])
     left.minorticks_off()
-    for names, mark, color, line, side in (
-        (loras, "o", style.ACCENT, "-", 8),
-        (fulls, "D", style.INK, style.DASHES[1], 6),
-    ):
-        rows = [_row(run, name) for name, _ in names]
-        right.plot([r[1] for r in rows], [r[2] for r in rows], marker=mark, color=color,
-                   linestyle=line, linewidth=0.8)  # fmt: skip
-        for (_, text), row in zip(names, rows, strict=True):
-            inward = text in ("full, 0.003", "full, 0.01")  # LoRA is at their right
-            right.annotate(text, row[1:], (-6 if inward else side, -3 if inward else 2),
-                           textcoords="offset points", color=color, size=style.SMALL,
-                           ha="right" if inward else "left")  # fmt: skip
-    early = run.rows(ROW.format(r"full, 0\.003, \d+ steps"))[0][1:]
-    for row, name, mark, color, shift, ha in (
-        (early, "full, stopped early", "D", style.INK, (7, -4), "left"),
-        (base[1:], "base", "^", style.GREY, (0, 6), "right"),
-        (head[1:], "head only", "s", style.RUST, (-2, 7), "left"),
-        (_row(run, "the six matrices")[1:], "the six", "P", style.RUST, (6, -3), "left"),
-        (_row(run, "embeddings and head")[1:], "the rest", "X", style.RUST, (-6, 4), "right"),
-    ):
-        right.plot([row[0]], [row[1]], marker=mark, color=color, linestyle="none", markersize=4.5)
-        right.annotate(name, row, shift, textcoords="offset points", color=color, ha=ha,
-                       size=style.SMALL)  # fmt: skip
-    least = min(_row(run, name)[1] for name, _ in fulls)
-    right.set(xlabel="loss on new names", ylabel="loss on old names", xlim=(least - 0.1, None))
+    _forgotten(right, run.seeds("over-seeds"))
     return figure
+
+
+def _forgotten(ax, seeds):
+    """Old loss against new, means of the seeds: a curve of three rates for each of two methods."""
+
+    def mean(name):
+        rows = [_row(run, name)[1:] for run in seeds]
+        return [sum(values) / len(rows) for values in zip(*rows, strict=True)]
+
+    loras = [("LoRA, rate 0.003", "0.003"), ("LoRA, rank 4", "0.01")]
+    loras.append(("LoRA, rate 0.03", "LoRA, 0.03"))
+    early = (r"full, 0\.003, \d+ steps", "0.003, early")
+    fulls = [early, *((f"full, rate {rate}", rate) for rate in ("0.003", "0.01"))]
+    fulls.append(("full, rate 0.03", "full, 0.03"))
+    base = mean("base")
+    for rows, mark, color, line, shift, ha in (
+        (loras, "o", style.ACCENT, "-", (7, 2), "left"),
+        (fulls, "D", style.INK, style.DASHES[1], (-6, -7), "right"),
+    ):
+        points = [base, *map(mean, (row for row, _ in rows))]
+        ax.plot(*zip(*points, strict=True), marker=mark, color=color, linestyle=line,
+                linewidth=0.8, markersize=4)  # fmt: skip
+        for (_, text), point in zip(rows, points[1:], strict=True):
+            end = text.endswith(", 0.03")  # which names the curve
+            ax.annotate(text, point, (7, -4) if end else shift, textcoords="offset points",
+                        color=color, ha="left" if end else ha, size=style.SMALL)  # fmt: skip
+    for row, name, mark, shift, ha in (
+        ("base", "base", "^", (2, -11), "right"),
+        ("LoRA, rank 1", "rank 1", "o", (7, -3), "left"),
+        ("the six matrices", "the six", "P", (6, -5), "left"),
+        ("embeddings and head", "the rest", "X", (-6, 2), "right"),
+        ("LoRA and the rest", "LoRA and the rest", "s", (-7, 5), "right"),
+    ):
+        point = mean(row)
+        color = style.ACCENT if name == "rank 1" else style.INK if name == "base" else style.RUST
+        ax.plot(*point, marker=mark, color=color, linestyle="none", markersize=4.5)
+        ax.annotate(name, point, shift, textcoords="offset points", color=color, ha=ha,
+                    size=style.SMALL)  # fmt: skip
+    ax.set(xlabel="loss on new names", ylabel="loss on old names", xlim=(2.08, None))
+    ax.set_ylim(2.22, None)
 
 
 def directions(run):

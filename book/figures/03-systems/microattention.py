@@ -1,5 +1,7 @@
 """Figures of the chapter microattention."""
 
+import re
+
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
@@ -47,19 +49,29 @@ def memories(run):
 
 
 def quality(run):
-    """Right answers against what is kept after sixteen records."""
+    """Right answers against what is kept after sixteen records, over the seeds."""
     figure = Figure(figsize=(style.WIDTH, 3.0))
     ax = figure.subplots()
-    above = {"multi-head", "grouped-query", "multi-query", "linear"}
+    round_ones = {"multi-head", "grouped-query", "multi-query", "linear"}
+    texts = [a.text + b.text for a, b in zip(
+        run.seeds("over-seeds"), run.seeds("others-over-seeds"), strict=True)]  # fmt: skip
+
+    def rights(name):
+        pattern = re.compile(RIGHT.format(name), re.M)
+        found = [float(pattern.search(text)[1]) for text in texts]
+        return sum(found) / len(found), min(found), max(found)
+
     for name, kept in run.rows(KEPT):
         kept = float(str(kept).replace(",", ""))
-        right = float(run.fact(RIGHT.format(name)))
-        ax.scatter([kept], [right], color=style.ACCENT if name in above else style.RUST,
-                   marker="o" if name in above else "s", s=26, zorder=3)  # fmt: skip
-        ax.annotate(name, (kept, right), (6, 3), textcoords="offset points",
+        mean, low, high = rights(name)
+        colour = style.ACCENT if name in round_ones else style.RUST
+        ax.plot([kept, kept], [low, high], color=colour, lw=1.2, ls="-", marker="")
+        ax.scatter([kept], [mean], color=colour, marker="o" if name in round_ones else "s",
+                   s=26, zorder=3)  # fmt: skip
+        ax.annotate(name, (kept, mean), (6, 3), textcoords="offset points",
                     size=style.SMALL)  # fmt: skip
-    for name in ("mean", "nothing"):
-        right = float(run.fact(RIGHT.format(name)))
+    for name, right in (("mean", rights("mean")[0]),
+                        ("nothing", float(run.fact(RIGHT.format("nothing"))))):  # fmt: skip
         ax.axhline(right, color=style.GREY, linewidth=0.9,
                    linestyle=style.DASHES[1 if name == "mean" else 2])  # fmt: skip
         ax.annotate(name, (820, right), (0, 3), textcoords="offset points", ha="right",

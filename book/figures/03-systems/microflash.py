@@ -1,7 +1,7 @@
 """Figures of the chapter microflash."""
 
 import matplotlib.pyplot as plt
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Circle, Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from press.figures import style
@@ -12,6 +12,54 @@ NUMBER = r"([\d,]+)"
 def _numbers(run, pattern):
     """The rows of a pattern whose groups are numbers with commas."""
     return [tuple(float(str(value).replace(",", "")) for value in row) for row in run.rows(pattern)]
+
+
+def pebbles(run):
+    """Two queries and two keys: which numbers lie where, kernel by kernel and key by key."""
+    figure, ax = style.diagram(3.65)
+    step, radius = 0.24, 0.078
+
+    def pebble(x, y, colours):
+        ax.add_patch(Rectangle((x - step / 2, y - step / 2), step, step, fc="none",
+                               ec=style.HAIRLINE, lw=0.5))  # fmt: skip
+        if "r" in colours:
+            ax.add_patch(Circle((x, y), radius, fc=style.RUST, ec="none"))
+        if "b" in colours:
+            ax.add_patch(Circle((x, y), radius + 0.02, fc="none", ec=style.ACCENT, lw=1.3))
+
+    # of each frame: q, k, v, the columns of scores, o, L; then what moves
+    naive = [
+        ("rb", ["rb"] * 2, ["b"] * 2, ["rb"] * 2, "", "", "scores: 4 in, 4 out"),
+        ("b", ["b"] * 2, ["b"] * 2, ["rb"] * 2, "", "", "weights: 4 in, 4 out"),
+        ("b", ["b"] * 2, ["rb"] * 2, ["rb"] * 2, "rb", "", "output: 6 in, 2 out"),
+    ]
+    tiled = [
+        ("rb", ["rb", "b"], ["rb", "b"], ["r", ""], "r", "r", "first key: 4 in"),
+        ("rb", ["b", "rb"], ["b", "rb"], ["", "r"], "r", "r", "second key: 2 in"),
+        ("b", ["b"] * 2, ["b"] * 2, ["", ""], "rb", "rb", "the end: 4 out"),
+    ]
+    for top, frames, title in ((3.28, naive, "naive: 24 moves"), (1.43, tiled, "tiled: 10 moves")):
+        ax.text(0.03, top + 0.2, title, va="center")
+        for i, (q, keys, values, columns, o, level, said) in enumerate(frames):
+            x, y = 0.5 + i * 1.75, top - 1.02  # the cell of the second query and the first key
+            for row in range(2):
+                pebble(x - 1.4 * step, y + row * step, q)
+                pebble(x + 2.4 * step, y + row * step, o)
+                if frames is tiled:
+                    pebble(x + 3.4 * step, y + row * step, level)
+                for c in range(2):
+                    pebble(x + c * step, y + row * step, columns[c])
+            for c in range(2):
+                pebble(x + c * step, y + 2.4 * step, keys[c])
+                pebble(x + c * step, y + 3.4 * step, values[c])
+            for name, left, height in (("q", -1.4, 2), ("o", 2.4, 2), ("L", 3.4, 2),
+                                       ("k", -0.9, 2.4), ("v", -0.9, 3.4)):  # fmt: skip
+                if name == "L" and frames is naive:
+                    continue
+                ax.text(x + left * step, y + (height + (0 if name in "kv" else -0.15)) * step,
+                        f"${name}$", ha="center", va="center")  # fmt: skip
+            ax.text(x - 1.9 * step, y - 0.95 * step, said, va="center")
+    return figure
 
 
 def stream(run):
