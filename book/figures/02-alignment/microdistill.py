@@ -40,6 +40,7 @@ def nines(run):
     picture.imshow(_picture(run, 2), cmap=style.SHADES, vmin=0, vmax=1)
     picture.set_xticks([])
     picture.set_yticks([])
+    picture.spines[:].set_visible(False)
     own = _shares(run, r"picture 3 \| T = 4\.0")
     even = np.full(10, (1 - own.max()) / 9)
     even[own.argmax()] = own.max()
@@ -110,7 +111,8 @@ def time(run):
         means = [one.mean() for one in seeds]
         last = _right(patient, "time", name)
         ax.errorbar([400, 1600], means, errors, color=color, marker=marker, linestyle=dash)
-        ax.plot([4000], [last], color=color, marker=marker, linestyle="none", fillstyle="none")
+        ax.plot([4000], [last], color=color, marker=marker, linestyle="none",
+                markerfacecolor=style.PAPER, markeredgecolor=color, markeredgewidth=1)  # fmt: skip
         ax.annotate(label, (4000, last), (8, -3), textcoords="offset points", color=color)
     ax.set(xscale="log", xlabel="steps", ylabel="read by other hands", xlim=(350, 11000))
     ax.set_xticks([400, 1600, 4000], ["400", "1,600", "4,000"])
@@ -143,8 +145,8 @@ def unshown(run):
                        ("labels", "labels, raised")):  # fmt: skip
         level = found[name][:, 1].mean()
         ax.axhline(level, color=style.GREY, linewidth=0.9, linestyle="--")
-        ax.text(11.5, level + 0.02, text, color=style.GREY, ha="right", va="bottom")
-    ax.set(xscale="log", xlabel="temperature", ylabel="3s read as 3", xlim=(0.9, 12),
+        ax.text(11.5, level + 0.01, text, color=style.GREY, va="bottom")
+    ax.set(xscale="log", xlabel="temperature", ylabel="3s read as 3", xlim=(0.9, 31),
            ylim=(-0.03, 1.0))  # fmt: skip
     ax.set_xticks(heats, [str(t) for t in heats])
     ax.set_xticks([], minor=True)
