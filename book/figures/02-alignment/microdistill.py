@@ -137,7 +137,8 @@ def unshown(run):
         ("bias raised", style.SERIES[1], "s", style.DASHES[1]),
     )):  # fmt: skip
         means = [found[kind][:, column].mean() for kind in kinds]
-        ax.plot(heats, means, color=color, marker=marker, linestyle=dash, label=label)
+        ax.plot(heats, means, color=color, marker=marker, linestyle=dash)
+        ax.text(11.5, means[-1], label, color=color, va="center")
         for heat, kind in zip(heats, kinds, strict=True):
             shares = found[kind][:, column]
             ax.scatter([heat] * len(shares), shares, s=9, color=color, marker=marker, alpha=0.45)
@@ -145,10 +146,9 @@ def unshown(run):
                        ("labels", "labels, raised")):  # fmt: skip
         level = found[name][:, 1].mean()
         ax.axhline(level, color=style.GREY, linewidth=0.9, linestyle="--")
-        ax.text(11.5, level + 0.01, text, color=style.GREY, va="bottom")
+        ax.text(11.5, level - 0.02, text, color=style.GREY, va="top")
     ax.set(xscale="log", xlabel="temperature", ylabel="3s read as 3", xlim=(0.9, 31),
            ylim=(-0.03, 1.0))  # fmt: skip
     ax.set_xticks(heats, [str(t) for t in heats])
     ax.set_xticks([], minor=True)
-    ax.legend(loc="upper left", frameon=False)
     return figure
