@@ -2,9 +2,10 @@
 
 Claim: a GPT that keeps keys and values says the same for a small part of the
 work. In pages of four rows instead of slots half as many requests again fit
-into one memory. And which rows can go depends on how many may stay: with room
-for a word's letters forget the oldest, with less what was said, or, if nobody
-knows the task, what was least looked at, counted from the prompt on.
+into one memory. And which rows can go depends on how many may stay, and on the
+task. In reading words aloud, forget the oldest if there is room for a word's
+letters, and with less what was said, or what was least looked at, counted from
+the prompt on.
 
 Left out: batches, caches in fewer bits, slower memories behind the fast one,
 and speed: Python has no fixed cost that requests could share. We count.
