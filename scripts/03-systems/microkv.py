@@ -2,10 +2,9 @@
 
 Claim: a GPT that keeps keys and values says the same for a small part of the
 work. In pages of four rows instead of slots half as many requests again fit
-into one memory. And which rows can go depends on how many may stay, and on the
-task. In reading words aloud, forget the oldest if there is room for a word's
-letters, and with less what was said, or what was least looked at, counted from
-the prompt on.
+into one memory. Which rows can go depends on how many may stay: in reading
+aloud the oldest, if a word's letters have room, else what was said, or what
+was least looked at, counted from the prompt on.
 
 Left out: batches, caches in fewer bits, slower memories behind the fast one,
 and speed: Python has no fixed cost that requests could share. We count.
@@ -607,8 +606,7 @@ def answer(memories, task, scores, given, temperature=0):
 def multiplications(layers, symbols, rows, asked, pairs):
     """Of a pass in which `rows` rows look at `pairs` keys, `asked` predict.
 
-    A row that nobody asks leaves the last layer once its key and value are
-    there, as `logits` lets it. So the rival without a memory is no fool.
+    A row that nobody asks leaves the last layer with its key and value.
     """
     reading = 3 * WIDTH * WIDTH  # query, key, value
     rest = WIDTH * WIDTH + 2 * WIDTH * HIDDEN  # output, up, down
@@ -763,8 +761,7 @@ def found_again(prompts, size, most):
 class Head:
     """What a head keeps, {number: (key, value)}, the oldest row first.
 
-    heard and said add up the weights that each row got: from all queries,
-    and from those of the answer alone.
+    heard and said add up the weights from all queries, from the answer's.
     """
 
     def __init__(self):
@@ -826,9 +823,7 @@ def least(numbers, sums):
 
 
 def done(head, spoken, given):
-    """Rows that a reader needs no more: the colon and the sounds, even the
-    newest, since it has asked; then letters whose sound was said.
-    """
+    """Rows needed no more: colon, sounds (even the newest), letters said."""
     return [*(number for number in head.rows if number >= given - 1),
             *(number for number in head.rows if number < spoken)]
 
