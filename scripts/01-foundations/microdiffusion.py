@@ -3,7 +3,7 @@
 Claim: a network that learnt only to guess the noise in spoilt digits draws
 digits that are harder to tell from real ones than those of the Gaussian with
 their mean and covariance, and copies none. The perfect guesser of the digits
-learned from copies them all; blurred, it beats the network on new digits.
+learned from copies them all; blurred, it beats this network on new digits.
 
 Left out: convolutions, text, guidance, likelihoods, averaged weights.
 

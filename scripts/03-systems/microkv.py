@@ -2,9 +2,9 @@
 
 Claim: a GPT that keeps keys and values says the same for a small part of the
 work. In pages of four rows instead of slots half as many requests again fit
-into one memory. And which rows can go depends on how many may stay: with room
-for a word's letters forget the oldest, with less what was least looked at,
-counted from the prompt on.
+into one memory. Which rows can go depends on how many may stay: in reading
+aloud the oldest, if a word's letters have room, else what was said, or what
+was least looked at, counted from the prompt on.
 
 Left out: batches, caches in fewer bits, slower memories behind the fast one,
 and speed: Python has no fixed cost that requests could share. We count.
@@ -47,6 +47,7 @@ ASKED = 300  # held-out words answered with and without a memory
 DEPTHS = [1, 4, 32]  # layers for which the work is counted
 SLOTS = 8  # the server's memory, in requests of the longest kind
 PAGES = [1, 2, 4, 8, 16]  # rows a page
+QUEUE = 128  # prompts that wait together, and can be sorted
 SHARED = 50  # held-out prompts that get several answers each
 SAMPLES = 8  # so many
 TEMPERATURE = 0.8  # of these answers
@@ -605,8 +606,7 @@ def answer(memories, task, scores, given, temperature=0):
 def multiplications(layers, symbols, rows, asked, pairs):
     """Of a pass in which `rows` rows look at `pairs` keys, `asked` predict.
 
-    A row that nobody asks leaves the last layer once its key and value are
-    there, as `logits` lets it. So the rival without a memory is no fool.
+    A row that nobody asks leaves the last layer with its key and value.
     """
     reading = 3 * WIDTH * WIDTH  # query, key, value
     rest = WIDTH * WIDTH + 2 * WIDTH * HIDDEN  # output, up, down
@@ -761,8 +761,7 @@ def found_again(prompts, size, most):
 class Head:
     """What a head keeps, {number: (key, value)}, the oldest row first.
 
-    heard and said add up the weights that each row got: from all queries,
-    and from those of the answer alone.
+    heard and said add up the weights from all queries, from the answer's.
     """
 
     def __init__(self):
@@ -823,15 +822,10 @@ def least(numbers, sums):
     return min(numbers, key=sums.get)
 
 
-def done(head, spoken):
-    """Letters whose sound was said: nobody will need them again."""
-    return [number for number in head.rows if number < spoken]
-
-
-def task_rule(head, most, spoken, given):
-    """What is done; then sounds, but for the newest; then the oldest."""
-    said = [number for number in [*head.rows][:-1] if number >= given - 1]
-    return (done(head, spoken) or said or [*head.rows])[0]
+def done(head, spoken, given):
+    """Rows needed no more: colon, sounds (even the newest), letters said."""
+    return [*(number for number in head.rows if number >= given - 1),
+            *(number for number in head.rows if number < spoken)]
 
 
 RULES = {
@@ -841,9 +835,10 @@ RULES = {
     "halves": lambda head, most, *_: least(  # as published: half are the new
         [*head.rows][:len(head.rows) - most // 2], head.heard),
     "heard": lambda head, *_: least(head.rows, head.heard),
-    "task": task_rule,
+    "task": lambda head, most, spoken, given: (
+        done(head, spoken, given) or [random.choice([*head.rows])])[0],
     "both": lambda head, most, spoken, given: least(
-        done(head, spoken) or head.rows, head.heard)}
+        done(head, spoken, given) or head.rows, head.heard)}
 
 # --- Judge one rule ---
 def judge(model, words, rule, most):
@@ -919,17 +914,22 @@ def compare_sharing(model, task, words):
               f"of their pages | {changed} changed")
     prompts = [ids[:given] for ids, given in task.held_out]
     total, rows = sum(map(len, prompts)), SLOTS * (task.longest - 1)
+    queues = [sorted(prompts[i:i + QUEUE])
+              for i in range(0, len(prompts), QUEUE)]
     for size in PAGES:
         found = [found_again(order, size, most) / total for order, most in
                  ((prompts, total), (prompts, rows // size),
-                  (sorted(prompts), rows // size))]
+                  (sorted(prompts), rows // size),
+                  (sum(queues, []), rows // size))]
         print(f"prefix | pages of {size:2} | all kept {found[0]:.2f} | {rows} "
-              f"rows kept {found[1]:.2f} | sorted {found[2]:.2f}")
+              f"rows {found[1]:.2f} | sorted {found[2]:.2f}, by {QUEUE} "
+              f"{found[3]:.2f}")
 
 # === Main ===
 def main():
     if (min(BATCH, WIDTH, HEADS, HIDDEN, LAYERS, REPORT, CHECKED, ASKED,
-            EXAMPLES, SHARED, SAMPLES, JUDGED, *DEPTHS, *PAGES, *BUDGETS) < 1
+            EXAMPLES, SHARED, SAMPLES, QUEUE, JUDGED, *DEPTHS, *PAGES,
+            *BUDGETS) < 1
             or WIDTH % HEADS or not 0.001 <= HELD_OUT <= 0.9):
         raise SystemExit("a setting is too small, HEADS does not divide WIDTH"
                          ", or HELD_OUT is not from 0.001 to 0.9")
