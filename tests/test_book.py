@@ -229,6 +229,17 @@ def test_a_reference_to_an_exercise_has_its_number(pdf_text: str) -> None:
     assert set(re.findall(r"Exercise (\d+\.\d+)", plans)) <= headed
 
 
+def test_no_heading_stands_at_the_foot_of_a_page(pdf_text: str) -> None:
+    chapters = [ROOT / "book" / path.parent.name / f"{path.stem}.md" for path in SCRIPTS]
+    text = "\n".join(chapter.read_text("utf-8") for chapter in chapters)
+    headings = {squeeze(title.replace("`", "")) for title in re.findall(r"^##+ (.+)$", text, re.M)}
+    assert len(headings) > 2 * len(SCRIPTS)
+    for page in pdf_text.split("\f"):
+        last = page.rstrip().split("\n")[-1]
+        title = squeeze(re.sub(r"^\d+\.\d+ ", "", last))
+        assert title not in headings, f"at the foot: {last!r}"
+
+
 def test_every_reference_is_resolved(pdf_text: str) -> None:
     assert "??" not in pdf_text
     assert "[?]" not in pdf_text

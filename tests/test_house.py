@@ -133,6 +133,16 @@ def test_lines_fit_the_printed_page(path: Path) -> None:
     assert not wide, f"{path.name} has lines over {WIDTH} columns: {wide}"
 
 
+def test_code_in_solutions_is_as_narrow_as_in_scripts() -> None:
+    """A longer line would run into the margin of a printed page, which ends the build."""
+    for path in sorted((ROOT / "book" / "back" / "solutions").glob("*.md")):
+        for block in re.findall(
+            r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL
+        ):
+            wide = [line for line in block.split("\n") if len(line) > WIDTH]
+            assert not wide, f"{path.name} has code over {WIDTH} columns: {wide}"
+
+
 @each_script
 def test_imports_only_the_standard_library(path: Path) -> None:
     imported = {name.split(".")[0] for name in imports(path)}

@@ -10,7 +10,7 @@ Without the 63 others all texts drift towards one direction.
 Left out: the order of words, hard negatives, pretraining, fast search.
 The loss is InfoNCE, from van den Oord, Li and Vinyals, "Representation
 Learning with Contrastive Predictive Coding" (2018). With the same loss two
-towers then learn which spelling goes with which sounds.
+towers then learn which spelling goes with which sounds, and counting trails.
 """
 
 # === Imports ===
@@ -19,7 +19,7 @@ import random
 import re
 from collections import Counter
 from hashlib import sha256
-from itertools import combinations, repeat
+from itertools import combinations, product, repeat
 from math import exp, log, sqrt
 from operator import add, gt, mul
 from pathlib import Path
@@ -46,7 +46,7 @@ LOSSES = ["InfoNCE", "no negatives"]  # the second is the knock-out
 SHUFFLED = False  # True: every name is trained with another's keywords
 NEAR = ["ocean", "royal", "music", "sad", "love"]  # words with neighbours
 MAPPED = ["ocean", "whale", "wave", "crown", "king", "queen", "drum",
-          "banjo", "violin", "awful", "sad", "frowning"]  # all against all
+          "banjo", "violin"]  # all against all
 SAID = ["knight", "nite", "fone", "kwik", "colonel"]  # spellings to sound
 # The files that the run reads: other bytes would give other numbers.
 HASHES = {"emoji_keywords.tsv":
@@ -129,8 +129,7 @@ def emoji_items():
     text = shipped("emoji_keywords.tsv").decode("utf-8")
     text = text[text.index("\tgrinning face\t"):]  # punctuation is before it
     for _, name, keywords in [row.split("\t") for row in text.splitlines()]:
-        # a man, a woman and a person who do the same have nearly one text:
-        # one of them held out, one trained on, and the answer has leaked
+        # man, woman, person: one held out, one trained on would be a leak
         family = re.sub(r"\b((wo)?m[ae]n|people)\b", "person", name)
         left = list(dict.fromkeys(words(name)))
         stems = {word[:STEM] for word in left} if STEM else ()
@@ -139,7 +138,6 @@ def emoji_items():
         good = left and right and "keycap" not in left
         items.setdefault(family, good and (" ".join(words(name)), left, right))
     return list(filter(None, items.values()))
-
 
 # --- A spelling and its sounds ---
 def pieces(symbols, longest=3):
@@ -156,7 +154,6 @@ def sound_items():
     return [(word, pieces(word), pieces([sound + "." for sound in sounds]))
             for word, *sounds in map(str.split, text.splitlines())]
 
-
 # --- Hold some pairs out ---
 def split(groups, count):
     """(held out, to learn from), after shuffles that SEED decides."""
@@ -165,7 +162,6 @@ def split(groups, count):
         learn = [(name, left, right) for (name, left, _), (_, _, right)
                  in zip(learn, learn[1:] + learn[:1])]
     return held_out, learn
-
 
 # === A text is the mean of its words ===
 class Tower:
@@ -179,8 +175,7 @@ class Tower:
     def encode(self, text):
         """(unit row, the length that was divided out), u = s / |s|.
 
-        s is the sum of the words' rows. The mean is shorter, and becomes
-        the same u. A text without a known word stays at zero.
+        The mean would become the same u. Without a known word: zero.
         """
         known = [self.rows[word] for word in text if word in self.rows]
         if not known:
@@ -209,8 +204,7 @@ class Tower:
     def step(self, learning_rate, beta1=0.9, beta2=0.99, epsilon=1e-8):
         """Adam, with a clock for each row that stands still in between.
 
-        A batch touches a tenth of the words. Plain Adam would also move the
-        other nine tenths, by what is left of their older gradients.
+        Plain Adam would also move the nine tenths that no batch touched.
         """
         b1, b2, start = beta1, beta2, (0, [0.0] * WIDTH, [0.0] * WIDTH)
         c1, c2 = 1 - b1, 1 - b2  # not once for every number
@@ -224,7 +218,6 @@ class Tower:
             self.rows[word] = [x - rate * a / (root + epsilon) for x, a, root
                                in zip(self.rows[word], m, map(sqrt, v))]
         self.grads = {}
-
 
 # === Find the partner in the batch ===
 def dots(a, b):
@@ -261,7 +254,6 @@ def info_nce(u, v):
     return (loss, dots(grad, list(zip(*v))),
             dots(list(zip(*grad)), list(zip(*u))))
 
-
 # --- The same without the others ---
 def attract(u, v):
     """(loss, du, dv) of L = -sum(u_i.v_i) / (n temperature): no softmax.
@@ -273,14 +265,12 @@ def attract(u, v):
             [[scale * x for x in row] for row in v],
             [[scale * x for x in row] for row in u])
 
-
 # === Deal the words of one emoji ===
 def halves(left, right, rng):
     """Two random hands of all words, so that keywords meet keywords, too."""
     every = list(dict.fromkeys(left + right))
     rng.shuffle(every)
     return every[:len(every) // 2], every[len(every) // 2:]
-
 
 # === Training ===
 def train(items, left, right, steps, loss_of):
@@ -300,13 +290,9 @@ def train(items, left, right, steps, loss_of):
             tower.step(LEARNING_RATE * (1.0 - step / steps))
         yield loss
 
-
 # === Rank the candidates ===
 def ranks(scores):
-    """The place of candidate i for query i: ranks([[0.5, 0.7]]) -> [2.0]
-
-    Candidates that score the same share the places they fill.
-    """
+    """Partner i's place in row i; equals share: ranks([[2, 2]]) -> [1.5]"""
     return [sum(map(gt, row, repeat(row[i])))  # how many score higher
             + (row.count(row[i]) + 1) / 2 for i, row in enumerate(scores)]
 
@@ -318,9 +304,8 @@ def reciprocal(places):
 
 def show(task, name, places):
     first, tenth = [fmean(r <= k for r in places) for k in (1, 10)]
-    print(f"{task:6} | {name:20} | recall@1 {first:.3f} | "
+    print(f"{task:6} | {name:21} | recall@1 {first:.3f} | "
           f"recall@10 {tenth:.3f} | MRR {reciprocal(places):.3f}")
-
 
 # --- How close, how spread out ---
 def show_geometry(task, name, u, v):
@@ -337,13 +322,11 @@ def show_geometry(task, name, u, v):
     print(f"{task:6} | {name:12} | alignment {fmean(aligned):.3f} | "
           f"uniformity {spread:.3f} | strangers {fmean(apart):.3f}")
 
-
 # --- Keep four bits of each number ---
 def coarse(rows):
     """coarse([[0.1, -0.25, 0.9]]) -> [[1, -4, 7]]
 
-    15 levels between -0.5 and 0.5: four standard deviations to each side
-    of a number in a random unit row of 64.
+    15 levels from -0.5 to 0.5: four standard deviations of a random row.
     """
     return [[round(14 * max(-0.5, min(0.5, x))) for x in row] for row in rows]
 
@@ -351,14 +334,12 @@ def coarse(rows):
 def ranged(rows):
     """ranged([[0.0, 0.7], [1.0, 0.8]]) -> [[0.0, 0.7], [1.0, 0.8]]
 
-    16 levels between the least and the greatest number of each column, as
-    in faiss: a range that fits costs two numbers for every column.
+    16 levels from the least to the greatest number of a column, as in faiss.
     """
     ends = [(min(column), max(column)) for column in zip(*rows)]
     steps = [(low, (high - low) / 15 or 1.0) for low, high in ends]
     return [[low + step * round((x - low) / step)
              for x, (low, step) in zip(row, steps)] for row in rows]
-
 
 # === Weigh the words instead ===
 def unit(weights):
@@ -368,19 +349,22 @@ def unit(weights):
 
 
 def counted(rows, texts):
-    """The sum of the words' rows, made a unit, as in a tower.
-
-    The rows are nearly all zeros, so a dictionary keeps the others.
-    """
+    """The sum of the words' rows, made a unit; zeros are not kept."""
     return [unit(sum((Counter(rows.get(word)) for word in text), Counter()))
             for text in texts]
 
 
+def overlap(a, b):
+    """overlap({"a": 2.0, "b": 1.0}, {"a": 3.0}) -> 6.0"""
+    if len(a) > len(b):
+        a, b = b, a
+    return sum(x * b[word] for word, x in a.items() if word in b)
+
+
 def show_counted(task, name, rows, queries, candidates):
     candidates = counted(rows, candidates)
-    places = ranks([
-        [sum(x * other[word] for word, x in query.items() if word in other)
-         for other in candidates] for query in counted(rows, queries)])
+    places = ranks([[overlap(query, other) for other in candidates]
+                    for query in counted(rows, queries)])
     show(task, name, places)
     return places
 
@@ -393,14 +377,12 @@ def tf_idf(texts):
     found = Counter(word for text in texts for word in set(text))
     return {word: {word: log(len(texts) / n)} for word, n in found.items()}
 
-
 # --- Count who keeps company ---
 def pointwise(items):
     """Unit rows of log(n(a, b) N / (n(a) n(b))), where that is positive.
 
-    The logarithm is the pointwise mutual information (PMI) of a and b: how
-    much oftener they meet than if words were dealt out at random. Of a word
-    and itself it is log(N / n(a)), the weight above.
+    This pointwise mutual information (PMI) says how much oftener a and b
+    meet than by chance. Of a word and itself it is the weight above.
 
     pointwise([("", ["a"], ["b"]), ("", ["c"], [])])["c"] -> {'c': 1.0}
     """
@@ -414,6 +396,26 @@ def pointwise(items):
             rows[a][b] = rows[b][a] = information
     return {word: unit(row) for word, row in rows.items()}
 
+# --- Count across the two sides ---
+def across(items):
+    """Rows p(b | a) log(p(b | a) / p(b)) for left words a, right words b.
+
+    That is the PMI, where positive, times the chance of b beside a. A right
+    word keeps one number in a column of its own, as in tf_idf.
+
+    across([("", ["a"], ["B"]), ("", ["c"], [])])["a"]["B"] > 0 -> True
+    """
+    left, right = ([list(dict.fromkeys(item[k])) for item in items]
+                   for k in (1, 2))
+    found, rows, together = Counter(), tf_idf(right), Counter()
+    for one, other in zip(left, right):
+        found.update(one)
+        together.update(product(one, other))
+    for (a, b), n in together.items():
+        information = log(n / found[a]) + rows[b][b]
+        if information > 1e-9:  # marks of beginning and end tell nothing
+            rows.setdefault(a, {})[b] = information * n / found[a]
+    return rows
 
 # === Learn one task ===
 def results(task, name, u, v):
@@ -439,16 +441,17 @@ def learn_pairs(task, loss_name, held_out, learn):
                 left.directions(queries), right.directions(candidates))
     losses = train(learn, left, right, STEPS[task],
                    info_nce if loss_name == "InfoNCE" else attract)
-    for step, loss in enumerate(losses, 1):
+    curve = []
+    for step, loss in enumerate(losses, 1):  # noqa: B007
         if step % max(1, STEPS[task] // 5) == 0:
-            mrr = reciprocal(ranks(dots(left.directions(queries),
-                                        right.directions(candidates))))
-            print(f"{task:6} | {loss_name:12} | step {step:3} | loss "
-                  f"{loss:6.3f} | held-out MRR {mrr:.3f}")
+            curve.append(reciprocal(ranks(dots(
+                left.directions(queries), right.directions(candidates)))))
+    if curve:
+        print(f"{task:6} | {loss_name:12} | MRR on the way "
+        + " ".join(f"{mrr:.3f}" for mrr in curve) + f" | last loss {loss:.3f}")
     results(task, loss_name,
             left.directions(queries), right.directions(candidates))
     return left, right
-
 
 # === Names and keywords ===
 def learn_emoji(items):
@@ -478,7 +481,6 @@ def learn_emoji(items):
               f"counts alone {others:3}")
     show_words(tower)
 
-
 # --- Show what it learned ---
 def show_words(tower):
     """Neighbours of some words, and cosines, times 100, of others."""
@@ -492,7 +494,6 @@ def show_words(tower):
         print(f"map    | {word:8} | "
               + " ".join(f"{100 * x:4.0f}" for x in row))
 
-
 # === Spellings and sounds ===
 def learn_sounds(items):
     """Two towers: that both have an S means nothing."""
@@ -503,6 +504,8 @@ def learn_sounds(items):
     named = [pieces("".join(sounds[1:sounds.index(">")]).lower().replace(
              ".", "")) for _, _, sounds in held_out]
     show_counted("sounds", "TF-IDF", tf_idf(spelt + named), spelt, named)
+    show_counted("sounds", "counts (PMI, weighed)", across(learn), spelt,
+                 [right for _, _, right in held_out])
     left, right = [learn_pairs("sounds", name, held_out, learn)
                    for name in LOSSES][0]
     sounds = right.directions([sound for _, _, sound in items])
@@ -511,7 +514,6 @@ def learn_sounds(items):
         best = sorted(zip(row, items), reverse=True)[:4]
         print(f"say    | {word:7} | sounds like "
               + ", ".join(item[0] for _, item in best))
-
 
 # === Main ===
 def main():

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from press.figures import style
 
+STEPS = {"emoji": 200, "sounds": 60}  # settings of the script, which prints every fifth
 GEOMETRY = r"^{} +\| {} +\| alignment (\S+) \| uniformity (\S+) \| strangers"
 
 
@@ -67,13 +68,14 @@ def curves(run):
     panels = figure.subplots(1, 2)
     levels = {
         "emoji": {"counts (PMI)": "counts", "TF-IDF with 3-grams": "TF-IDF, 3-grams"},
-        "sounds": {"TF-IDF": "TF-IDF"},
+        "sounds": {"TF-IDF": "TF-IDF", "counts (PMI, weighed)": "counts"},
     }
     for ax, (task, rivals) in zip(panels, levels.items(), strict=True):
         start = float(run.fact(rf"^{task} +\| untrained +\| recall.* MRR (\S+)$"))
         for k, loss in enumerate(("InfoNCE", "no negatives")):
-            rows = run.rows(rf"^{task} +\| {loss} +\| step +(\d+) .* MRR (\S+)$")
-            steps, values = zip((0, start), *rows, strict=True)
+            way = run.fact(rf"^{task} +\| {loss} +\| MRR on the way ([^|]+) \|")
+            values = [start, *map(float, way.split())]
+            steps = [k * STEPS[task] // 5 for k in range(len(values))]
             ax.plot(steps, values, label=loss, color=style.SERIES[k], marker=style.MARKERS[k],
                     linestyle=style.DASHES[k])  # fmt: skip
         for name, label in rivals.items():
@@ -122,7 +124,7 @@ def geometry(run):
 
 
 def words(run):
-    """The cosine of each of twelve words with each other, after training."""
+    """The cosine of each of nine words with each other, after training."""
     rows = run.rows(r"^map +\| (\S+) +\|(.+)$")
     names = [str(name) for name, _ in rows]
     values = [[int(cell) / 100 for cell in str(cells).split()] for _, cells in rows]
