@@ -245,7 +245,7 @@ def test_the_bench_measures_what_its_columns_say(script, task, monkeypatch, caps
     monkeypatch.setattr(script, "MEASURED", 30)
     random.seed(1)
     reference, policy = (script.GPT(task) for _ in range(2))
-    bench = script.Bench(reference, {}, task)
+    bench = script.Bench(reference, lambda ids: 0.0, task)
     names, _ = bench.policy("other", policy)
     bench.policy("itself", reference)
     other, itself = capsys.readouterr().out.splitlines()[-2:]
