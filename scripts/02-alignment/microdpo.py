@@ -3,7 +3,7 @@
 Claim: with no reward model and no sampling, a loss on pairs moves a policy
 towards what was chosen. Under Adam, as here, a smaller beta lets it go
 further, until it pleases the judge more than real names do; under plain
-gradients, a setting, the order of the betas turns round.
+gradients at one rate, a setting, the order of the betas turns round.
 
 Left out: prompts, and people. A pair prefers a name given mostly to girls to
 one given mostly to boys, as births in the United States have it.
