@@ -558,18 +558,16 @@ def judge_flow(name, speed, starts, euler, heun, digits, judged):
 
 def judge_rivals(digits, judged):
     """What needs no network and no steps; and the digits learned from."""
-    def crowds(draw):
-        return [draw() for _ in range(CROWDS)]
-
     for size in SIZES:
         mixture = fit(digits, size)
-        judge(f"{size} Gaussian" + "s" * (size > 1), "at once", crowds(
-            lambda: drawn(mixture, SAMPLES)), digits, judged)
-    judge(f"blurred {BLUR}", "at once", crowds(
-        lambda: [[random.gauss(v, BLUR) for v in row] for row in
-                 random.choices(digits, k=SAMPLES)]), digits, judged)
-    judge("digits", "learnt", crowds(
-        lambda: random.sample(digits, SAMPLES)), digits, judged)
+        judge(f"{size} Gaussian" + "s" * (size > 1), "at once",
+              [drawn(mixture, SAMPLES) for _ in range(CROWDS)], digits, judged)
+    copies = [random.choices(digits, k=SAMPLES) for _ in range(CROWDS)]
+    judge(f"blurred {BLUR}", "at once",
+          [[[random.gauss(v, BLUR) for v in row] for row in crowd]
+           for crowd in copies], digits, judged)
+    judge("digits", "learnt", [random.sample(digits, SAMPLES)
+                               for _ in range(CROWDS)], digits, judged)
 
 # === Look at the ways ===
 def show_paths(name, path):
