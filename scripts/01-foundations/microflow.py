@@ -1,10 +1,10 @@
 """Flow matching: learn the speed of straight lines, then straighten the flow.
 
 Claim: a network that learned the speed of straight lines from noise to digits
-needs many steps to draw: one step takes all noise to the mean digit. After one
-reflow, more training on the ends of its own paths, one step draws as well as
-fifty did. With the same ends shuffled among the noises it does not, nor after
-as much training without reflow.
+needs several steps to draw: one step takes all noise to the mean digit. After
+a reflow, more training on the ends of its own paths, one step draws nearly as
+well as fifty did. With the same ends shuffled it does not, nor after as much
+training without reflow. Pairs uncrossed before any training do as well.
 
 Left out: convolutions, text, guidance, likelihoods, averaged weights.
 
