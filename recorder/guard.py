@@ -189,6 +189,9 @@ def _offence(event: str, arguments: tuple[Any, ...], roots: list[str]) -> str | 
         path = os.fsdecode(path)
         if event == "open" and arguments[2] & WRITING:
             return f"write {path}"
+        # To show an error in a statement of several lines, Python looks for the file of its piece.
+        if path == "<unknown>" and not os.path.lexists(path):
+            return None
         return None if _inside(os.path.realpath(path), roots) else f"read {path}"
     if event in CHANGES:
         return f"change files ({event})"

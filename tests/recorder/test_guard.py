@@ -95,6 +95,25 @@ def test_a_link_leads_nowhere(workshop) -> None:
     assert "it tries to read" in said and said.endswith(ONLY)
 
 
+def test_an_error_in_a_statement_of_several_lines_is_told_as_it_is(workshop) -> None:
+    """To show where, Python parses a piece of the statement, and would open the piece's file."""
+    said = workshop.failure(
+        textwrap.dedent(
+            """
+            # === Add ===
+            def total(values):
+                return sum(1 + None
+                           for value in values)
+
+
+            total([1])
+            """
+        )
+    )
+    assert "in section 'Add', line 4" in said and "TypeError" in said
+    assert "it tries to" not in said
+
+
 def test_what_a_script_may_do(workshop) -> None:
     """Read its data and itself, import, show a traceback, reconfigure its output."""
     workshop.data(names="anna\n")
