@@ -37,7 +37,7 @@ SEED = 1
 RUNS = ["emoji", "sounds"]
 STEM = 4  # keywords that begin with as many letters of a name's word go
 HELD_OUT = {"emoji": 300, "sounds": 500}  # pairs, never trained on
-STEPS = {"emoji": 200, "sounds": 60}  # both curves are nearly flat
+STEPS = {"emoji": 200, "sounds": 60}  # the sounds would gain from more
 WIDTH = 64  # half as many numbers find a little less
 BATCH = 64  # each text meets 63 that are not its partner
 TEMPERATURE = 0.2  # a cosine higher by this much counts e times as much
@@ -349,15 +349,17 @@ def unit(weights):
 
 
 def counted(rows, texts):
-    """The sum of the words' rows, made a unit; zeros are not kept."""
-    return [unit(sum((Counter(rows.get(word)) for word in text), Counter()))
-            for text in texts]
+    """The sum of the words' rows, made a unit."""
+    sums = [Counter() for _ in texts]
+    for total, text in zip(sums, texts):
+        for word in text:
+            total.update(rows.get(word, {}))
+    return [unit(total) for total in sums]
 
 
 def overlap(a, b):
     """overlap({"a": 2.0, "b": 1.0}, {"a": 3.0}) -> 6.0"""
-    if len(a) > len(b):
-        a, b = b, a
+    a, b = sorted((a, b), key=len)
     return sum(x * b[word] for word, x in a.items() if word in b)
 
 
@@ -397,16 +399,16 @@ def pointwise(items):
     return {word: unit(row) for word, row in rows.items()}
 
 # --- Count across the two sides ---
-def across(items):
+def across(items, asked):
     """Rows p(b | a) log(p(b | a) / p(b)) for left words a, right words b.
 
     That is the PMI, where positive, times the chance of b beside a. A right
-    word keeps one number in a column of its own, as in tf_idf.
+    word keeps one number, as in tf_idf. What is not `asked` for is skipped.
 
-    across([("", ["a"], ["B"]), ("", ["c"], [])])["a"]["B"] > 0 -> True
+    across([("", ["a"], ["B"]), ("", ["c"], [])], "aB")["a"]["B"] > 0 -> True
     """
-    left, right = ([list(dict.fromkeys(item[k])) for item in items]
-                   for k in (1, 2))
+    left, right = ([[word for word in dict.fromkeys(item[k]) if word in asked]
+                    for item in items] for k in (1, 2))
     found, rows, together = Counter(), tf_idf(right), Counter()
     for one, other in zip(left, right):
         found.update(one)
@@ -436,21 +438,22 @@ def learn_pairs(task, loss_name, held_out, learn):
     towers = [Tower(side, draw) for side in sides]
     left, right = towers[0], towers[-1]
     _, queries, candidates = zip(*held_out)
+
+    def directions():
+        return left.directions(queries), right.directions(candidates)
+
     if loss_name == LOSSES[0]:
-        results(task, "untrained",
-                left.directions(queries), right.directions(candidates))
-    losses = train(learn, left, right, STEPS[task],
-                   info_nce if loss_name == "InfoNCE" else attract)
-    curve = []
-    for step, loss in enumerate(losses, 1):  # noqa: B007
-        if step % max(1, STEPS[task] // 5) == 0:
-            curve.append(reciprocal(ranks(dots(
-                left.directions(queries), right.directions(candidates)))))
-    if curve:
-        print(f"{task:6} | {loss_name:12} | MRR on the way "
-        + " ".join(f"{mrr:.3f}" for mrr in curve) + f" | last loss {loss:.3f}")
-    results(task, loss_name,
-            left.directions(queries), right.directions(candidates))
+        results(task, "untrained", *directions())
+    losses, curve = [], []
+    for loss in train(learn, left, right, STEPS[task],
+                      info_nce if loss_name == "InfoNCE" else attract):
+        losses.append(loss)
+        if len(losses) % max(1, STEPS[task] // 5) == 0:
+            curve.append(reciprocal(ranks(dots(*directions()))))
+    if losses:
+        print(f"{task:6} | {loss_name:12} | MRR on the way",
+              *[f"{mrr:.3f}" for mrr in curve], f"| last loss {loss:.3f}")
+    results(task, loss_name, *directions())
     return left, right
 
 # === Names and keywords ===
@@ -491,26 +494,25 @@ def show_words(tower):
         print(f"near   | {word:6} | " + ", ".join(w for _, w in best))
     mapped = {word: units[word] for word in MAPPED if word in units}
     for word, row in zip(mapped, dots(mapped.values(), mapped.values())):
-        print(f"map    | {word:8} | "
-              + " ".join(f"{100 * x:4.0f}" for x in row))
+        print(f"map    | {word:8} |", *[f"{100 * x:4.0f}" for x in row])
 
 # === Spellings and sounds ===
 def learn_sounds(items):
     """Two towers: that both have an S means nothing."""
     held_out, learn = split(families(items), HELD_OUT["sounds"])
     print(f"\nsounds | learn {len(learn):,} | held out {len(held_out)}")
-    spelt = [left for _, left, _ in held_out]
+    _, spelt, sounds = zip(*held_out)
     # the rival has only letters: it reads the sounds S. AO. T. as "saot"
-    named = [pieces("".join(sounds[1:sounds.index(">")]).lower().replace(
-             ".", "")) for _, _, sounds in held_out]
-    show_counted("sounds", "TF-IDF", tf_idf(spelt + named), spelt, named)
-    show_counted("sounds", "counts (PMI, weighed)", across(learn), spelt,
-                 [right for _, _, right in held_out])
+    named = [pieces("".join(said[1:said.index(">")]).lower().replace(".", ""))
+             for said in sounds]
+    show_counted("sounds", "TF-IDF", tf_idf([*spelt, *named]), spelt, named)
+    show_counted("sounds", "counts (PMI, weighed)",
+                 across(learn, set(sum(spelt + sounds, []))), spelt, sounds)
     left, right = [learn_pairs("sounds", name, held_out, learn)
                    for name in LOSSES][0]
-    sounds = right.directions([sound for _, _, sound in items])
+    directions = right.directions([sound for _, _, sound in items])
     for word in SAID:
-        row = dots(left.directions([pieces(word)]), sounds)[0]
+        row = dots(left.directions([pieces(word)]), directions)[0]
         best = sorted(zip(row, items), reverse=True)[:4]
         print(f"say    | {word:7} | sounds like "
               + ", ".join(item[0] for _, item in best))

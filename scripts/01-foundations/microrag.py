@@ -1,8 +1,8 @@
 """microrag: a reader with two memories, its weights and a page it is given.
 
-Claim: training decides where the facts are. A reader trained with the passage
-at hand copies, keeps no fact in its weights and follows every edit; one that
-is trained without it recites, and no passage moves it. Taught both, it copies.
+Claim: training decides where the facts are. With the page at hand, and a loss
+content with either memory, a reader copies, keeps no fact and follows edits;
+trained without, it recites and hardly heeds a page. Taught both, it copies.
 
 Left out: a learned retriever, a pretrained model, several passages. Lewis et
 al., "Retrieval-Augmented Generation for Knowledge-Intensive NLP Tasks" (2020);

@@ -3,7 +3,7 @@
 Claim: with no reward model and no sampling, a loss on pairs moves a policy
 towards what was chosen. Under Adam, as here, a smaller beta lets it go
 further, until it pleases the judge more than real names do; under plain
-gradients, a setting, the order of the betas turns round.
+gradients at one rate, a setting, the order of the betas turns round.
 
 Left out: prompts, and people. A pair prefers a name given mostly to girls to
 one given mostly to boys, as births in the United States have it.
@@ -17,8 +17,9 @@ reference, the best of n.
 # === Imports ===
 import csv
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from copy import deepcopy
+from functools import partial
 from hashlib import sha256
 from math import comb, exp, log, log1p, sqrt
 from operator import add, mul
@@ -45,6 +46,8 @@ PASSES = 1  # over the pairs
 BETAS = [10, 1, 0.3, 0.1]
 UNHELD = [10, 0.1]  # betas of the knock-out, DPO without a reference
 SWAPPED = 0.0  # share of the pairs whose order is wrong
+EQUAL_LENGTH = False  # pair any girl's name with any boy's
+JUDGE = "pieces"  # or "networks", of another kind than the proxy
 SAMPLES = 250  # a share near one half is then known to 3 per cent
 BEST_OF = [2, 4, 16]
 MEASURED = 100  # held-out pairs behind a row of the table
@@ -105,12 +108,20 @@ class Names:
 
 # === Prefer girls' names to boys' ===
 def pair(names):
-    """[(chosen, rejected)], both in the order they come.
+    """[(chosen, rejected)]: the first of each, the second of each, ...
 
     pair([([1], True), ([2], True), ([3], False)]) -> [([1], [3])]
     """
-    return list(zip(*([ids for ids, girl in names if girl is label]
-                      for label in (True, False))))
+    waiting, pairs = defaultdict(list), []
+    for ids, girl in names:
+        length = len(ids) if EQUAL_LENGTH else "any"
+        others = waiting[not girl, length]
+        if others:
+            pairs.append((ids, others.pop(0)) if girl else
+                         (others.pop(0), ids))
+        else:
+            waiting[girl, length].append(ids)
+    return pairs
 
 # --- Judge a name by its pieces ---
 def pieces(ids):
@@ -603,7 +614,7 @@ class Bench:
         """Share judged a girl's, the rest as given, and how names look:
         share of different ones, ends in -a, letters, share of real names.
         """
-        judged = fmean(score(self.judge, ids) > 0 for ids in names)
+        judged = fmean(self.judge(ids) > 0 for ids in names)
         in_a = fmean(ids[-2] == self.task.symbols.index("a") for ids in names)
         print(f"{name:12} | {judged:6.3f} {middle} | "
               f"{len(set(map(tuple, names))) / len(names):6.3f} {in_a:5.3f} "
@@ -628,6 +639,21 @@ def best_of(n, ranked):
                                    for k in range(n)))
     return share, kl
 
+# === Judge a name by two networks ===
+def judge_by_networks(task, names):
+    """Log p under a GPT of girls' names less log p under one of boys'."""
+    girls, boys = (descend(GPT(task), [ids for ids, girl in names
+                                       if girl is label] * 2, BATCH, imitate,
+                           RATE)  # twice through: once leaves them unsure
+                   for label in (True, False))
+
+    def judge(ids):
+        (girl,), (boy,) = (log_probabilities(model, [ids])
+                           for model in (girls, boys))
+        return girl - boy
+
+    return judge
+
 # === Before any preference ===
 def prepare(task):
     """Two judges, and a reference that has seen no label.
@@ -639,16 +665,6 @@ def prepare(task):
         raise SystemExit("too little to measure: LAYERS, PAIRS and MEASURED "
                          "at least 1, HELD_OUT a pair, SAMPLES the largest "
                          "BEST_OF")
-    seen = [(ids, label) for both in pair(task.for_pairs)[:PAIRS]
-            for ids, label in zip(both, (True, False))]
-    judges = []
-    for who, names in (("judge", task.for_judge), ("proxy", seen)):
-        judges.append(learn_judge(names))
-        right = [(score(judges[-1], ids) > 0) is girl
-                 for ids, girl in task.held_out]
-        print(f"{who} | learned from {len(names):,} | right on held-out names "
-              f"{fmean(right):.3f}, always girl "
-              f"{fmean(girl for _, girl in task.held_out):.3f}")
     reference = GPT(task)
     size = sum(len(w.value) * len(w.value[0]) for w in reference.parameters)
     names = [ids for ids, _ in task.train]
@@ -657,6 +673,17 @@ def prepare(task):
     TAPE.clear()
     print(f"reference of {size:,} numbers | held-out {loss:.3f} nats a "
           f"symbol, evenly {log(len(task.symbols)):.3f}")
+    seen = [(ids, label) for both in pair(task.for_pairs)[:PAIRS]
+            for ids, label in zip(both, (True, False))]
+    judges = [judge_by_networks(task, task.for_judge) if JUDGE == "networks"
+              else partial(score, learn_judge(task.for_judge)),
+              partial(score, learn_judge(seen))]
+    for who, judge, names in zip(("judge", "proxy"), judges,
+                                 (task.for_judge, seen)):
+        right = fmean((judge(ids) > 0) is girl for ids, girl in task.held_out)
+        print(f"{who} | learned from {len(names):,} | right on held-out names "
+              f"{right:.3f}, always girl "
+              f"{fmean(girl for _, girl in task.held_out):.3f}")
     return judges, reference
 
 # === Main ===
@@ -693,10 +720,11 @@ def main():
         some = " ".join("".join(task.symbols[i] for i in ids[1:-1])
                         for ids in names[:9])
         print(f"{name:12} | " + shorten(some, 64, placeholder=""))
+    votes = [[who(ids) for ids in pool] for who in (proxy, judge)]
     for n in BEST_OF:
         (share, kl), (own, _) = (best_of(n, sorted(
-            (score(who, ids), score(judge, ids) > 0, exp(chance))
-            for ids, chance in zip(pool, chances))) for who in (proxy, judge))
+            (vote, girl > 0, exp(chance)) for vote, girl, chance
+            in zip(ranking, votes[1], chances))) for ranking in votes)
         print(f"best of {n:4} | {share:6.3f} {kl:6.3f} | bound "
               f"{log(n) - (n - 1) / n:.3f} | by the judge itself {own:.3f}")
 

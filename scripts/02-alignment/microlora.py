@@ -5,8 +5,8 @@ a product B A of rank 1 beside each matrix, with a fourteenth of the numbers
 that full fine-tuning trains. Full fine-tuning with small steps learns more
 than rank 4 and forgets less. The six matrices themselves, trained at full
 rank without embeddings and head, do hardly better than rank 4; with
-embeddings and head unfrozen, rank 4 does as well as full fine-tuning. Here
-it matters more where LoRA may learn than at which rank.
+embeddings and head unfrozen, rank 4 does as well as full fine-tuning. From
+rank 4 up, it matters more here where LoRA may learn than at which rank.
 
 Left out: dropout, quantized weights, adapters on embeddings and head.
 

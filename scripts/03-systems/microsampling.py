@@ -1,17 +1,18 @@
 """microsampling: how to choose from what a network predicts.
 
-Claim: the likeliest name of a network trained on names is the empty one, so
-whoever searches harder ends with nothing. What we want is a sample. Made as
-surprising as real names are, samples sharpened by a temperature miss less of
-the real ones than samples from which unlikely letters are cut; but a cut to
-a share of the probability repeats itself less. The ruler decides.
+Claim: the likeliest name of a network trained on names is nearly always the
+empty one, so whoever searches harder ends with nothing. What we want is a
+sample. Made as surprising as real names are, samples sharpened by a
+temperature leave counts less surprised by real names than samples from which
+unlikely letters are cut; but a cut to a share of the probability repeats
+itself less. The ruler decides.
 
 Left out: penalties for repetition, contrastive and stochastic beam search,
 and everything that a vocabulary of 50,000 tokens would change.
 Lowerre, "The Harpy Speech Recognition System" (1976); Fan et al. (2018);
 Holtzman et al., "The Curious Case of Neural Text Degeneration" (2020). The
 run shows the likeliest names by exact search, what beams of growing width
-say, and what five ways of choosing make up, miss, repeat and copy.
+say, and what six rules of choosing make up, miss, repeat and copy.
 """
 # === Imports ===
 import gzip

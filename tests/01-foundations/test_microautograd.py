@@ -386,6 +386,39 @@ def test_a_few_steps_learn_and_print_the_same_twice(script, monkeypatch):
     assert losses[1] < losses[0] < 2.5
 
 
+@pytest.mark.parametrize("fresh", [True, False])
+def test_noise_is_as_long_as_it_says_and_comes_back_unless_it_is_fresh(script, monkeypatch, fresh):
+    learn, held_out = script.load_digits()
+    for name, value in {"EPOCHS": 1, "LEARNING_RATE": 0.0, "FRESH": fresh}.items():
+        monkeypatch.setattr(script, name, value)
+    step = script.Adam.step
+
+    def followed(noise):
+        """[steps][matrices]: the gradients that the optimizer is given."""
+        found = []
+
+        def looked_at(self, learning_rate):
+            found.append([np.array(node.grad) for node in self.parameters])
+            step(self, learning_rate)
+
+        monkeypatch.setattr(script, "NOISE", noise)
+        monkeypatch.setattr(script.Adam, "step", looked_at)
+        printed(script.train, learn[:64], held_out[:10], "added")
+        return found
+
+    true, blurred = followed(0.0), followed(2.0)
+    assert len(true) == len(blurred) == 2
+    for k in (0, 1):  # W1 and W2
+        noise = [b[k] - a[k] for a, b in zip(true, blurred, strict=True)]
+        for a, z in zip(true, noise, strict=True):
+            assert np.linalg.norm(z) / np.linalg.norm(a[k]) == pytest.approx(2.0, rel=0.1)
+        if fresh:
+            assert abs(script.cosine(*(z.tolist() for z in noise))) < 0.1
+        else:
+            assert script.cosine(*(z.tolist() for z in noise)) == pytest.approx(1.0)
+    assert all((a[2] == b[2]).all() for a, b in zip(true, blurred, strict=True))
+
+
 def test_the_solutions_of_the_exercises_run(script):
     page = Path(__file__).parents[2] / "book" / "back" / "solutions" / "microautograd.md"
     blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)

@@ -272,7 +272,11 @@ def test_pointwise_mutual_information_matches_its_definition(script):
 def test_weighed_information_across_the_sides_matches_its_definition(script):
     rng = random.Random(7)
     items = [("", rng.sample("abcde", 3), rng.sample("VWXYZ", 2)) for _ in range(30)]
-    rows = script.across([(name, left * 2, right) for name, left, right in items])
+    twice = [(name, left * 2, right) for name, left, right in items]
+    rows = script.across(twice, "abcdeVWXYZ")
+    some = script.across(twice, "acXYZ")
+    assert some == {a: {b: rows[a][b] for b in "XYZ" if b in rows[a]} for a in some}
+    assert {*some} <= {*"acXYZ"} and {*some["X"]} == {"X"} and len(some["c"]) > 0
     for b in "VWXYZ":
         assert rows[b] == pytest.approx({b: math.log(30 / sum(b in r for _, _, r in items))})
     for a in "abcde":

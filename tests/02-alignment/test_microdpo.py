@@ -220,6 +220,19 @@ def test_the_judge_is_naive_bayes(script, monkeypatch):
     assert script.score(judge, [9]) == 0
 
 
+def test_pairs_of_equal_length_are_paired_in_the_order_they_come(script, monkeypatch):
+    names = [([1, 1], True), ([2], True), ([3], False), ([4, 4], False), ([5], True), ([6], False)]
+    assert script.pair(names) == [([1, 1], [3]), ([2], [4, 4]), ([5], [6])]
+    monkeypatch.setattr(script, "EQUAL_LENGTH", True)
+    assert script.pair(names) == [([2], [3]), ([1, 1], [4, 4]), ([5], [6])]
+
+
+def test_the_networks_judge_by_what_each_read(script):
+    random.seed(1)
+    judge = script.judge_by_networks(FIVE, [([0, 1, 0], True), ([0, 2, 0], False)] * 60)
+    assert judge([0, 1, 0]) > 0 > judge([0, 2, 0])
+
+
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_best_of_n_is_the_mean_over_all_sets(script, n):
     from itertools import combinations
@@ -245,7 +258,7 @@ def test_the_bench_measures_what_its_columns_say(script, task, monkeypatch, caps
     monkeypatch.setattr(script, "MEASURED", 30)
     random.seed(1)
     reference, policy = (script.GPT(task) for _ in range(2))
-    bench = script.Bench(reference, {}, task)
+    bench = script.Bench(reference, lambda ids: 0.0, task)
     names, _ = bench.policy("other", policy)
     bench.policy("itself", reference)
     other, itself = capsys.readouterr().out.splitlines()[-2:]
