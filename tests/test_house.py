@@ -17,6 +17,7 @@ from types import ModuleType
 
 import pytest
 import yaml
+from pybtex.database import parse_file
 
 from press import path as reading_path
 from press import readmes
@@ -243,6 +244,17 @@ def in_reading_order() -> Iterator[tuple[Stop, Section, str]]:
             ordinary = section.title in ORDINARY
             first = stop.name if ordinary else home.setdefault(section.title, stop.name)
             yield stop, section, first
+
+
+def test_works_and_terms_stand_whole_and_in_order() -> None:
+    """Nothing of them is lost or twice after branches that both added some were merged."""
+    keys = list(parse_file(ROOT / "references.bib", "bibtex").entries)
+    assert keys == sorted(keys)
+    glossary = (ROOT / "book" / "back" / "glossary.md").read_text(encoding="utf-8")
+    body = re.search(r"```\{glossary\}\n:sorted:\n\n(.*)\n```\n$", glossary, re.DOTALL)[1]
+    terms = [entry.split("\n")[0] for entry in body.split("\n\n")]
+    assert terms == sorted(set(terms), key=str.lower)
+    assert all(re.fullmatch(r"(\S.*\n)+(  \S.*\n?)+", entry) for entry in body.split("\n\n"))
 
 
 def test_a_chapter_builds_on_those_whose_sections_it_carries() -> None:

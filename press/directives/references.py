@@ -10,13 +10,16 @@ from pathlib import Path
 from string import ascii_lowercase
 from typing import ClassVar, cast
 
-from pybtex.database import BibliographyData, Entry  # type: ignore[import-untyped]
+from pybtex.database import BibliographyData, Entry, parse_file  # type: ignore[import-untyped]
 from pybtex.plugin import register_plugin as register_pybtex_plugin  # type: ignore[import-untyped]
+from pybtex.scanner import PybtexSyntaxError  # type: ignore[import-untyped]
 from pybtex.style import FormattedEntry  # type: ignore[import-untyped]
 from pybtex.style.formatting.plain import Style as Plain  # type: ignore[import-untyped]
 from pybtex.style.labels import BaseLabelStyle  # type: ignore[import-untyped]
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
+from sphinx.errors import ConfigError
 from sphinx.util import logging
 from sphinx.util.typing import ExtensionMetadata
 from sphinxcontrib.bibtex.domain import BibtexDomain
@@ -132,10 +135,23 @@ def place(file: Path, key: str) -> str:
     return f"{file}:{text.count(chr(10), 0, found.start()) + 1}" if found else str(file)
 
 
+def refuse_what_breaks_off(app: Sphinx, config: Config) -> None:
+    """Say in a sentence where a file of works is no BibTeX, before anybody reads it."""
+    for name in config.bibtex_bibfiles:
+        try:
+            parse_file(app.srcdir / name, "bibtex")
+        except PybtexSyntaxError as error:
+            raise ConfigError(
+                f"{Path(name).name}, line {error.lineno}: {error.args[0]}; close the entry at or "
+                "above this line, or put its comma"
+            ) from error
+
+
 def setup(app: Sphinx) -> ExtensionMetadata:
     register_plugin("sphinxcontrib.bibtex.style.referencing", "round", RoundBrackets)
     register_pybtex_plugin("pybtex.style.formatting", "by-author", ByAuthor)
     app.setup_extension("sphinxcontrib.bibtex")
+    app.connect("config-inited", refuse_what_breaks_off)
     app.connect("env-before-read-docs", recall)
     app.connect("env-before-read-docs", tell_years_apart)
     app.connect("env-check-consistency", check_citations)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from sphinx.errors import ConfigError
 
 from tests.small_book import ALPHA, ALPHA_RUN, CONF, SmallBook
 
@@ -147,6 +148,13 @@ def test_works_are_cited_by_author_and_year(built: SmallBook) -> None:
     assert ">A <em>et al.</em>, 2018</a>; <a" in beta and ">Kingma and Ba, 2015</a>)" in beta
     works = built.page("back/bibliography")
     assert works.index("A et al., 2018") < works.index("Kingma and Ba, 2015")
+
+
+def test_a_bibliography_that_breaks_off_is_told_in_a_sentence(book: SmallBook) -> None:
+    references = (book.root / "references.bib").read_text(encoding="utf-8")
+    book.write("references.bib", references.rstrip().removesuffix("}") + "\n\n@misc{late,\n}\n")
+    with pytest.raises(ConfigError, match=r"^references\.bib, line \d+: .*; close the entry"):
+        book.build()
 
 
 def test_works_of_one_author_and_year_get_letters(book: SmallBook) -> None:
