@@ -4,7 +4,7 @@ Claim: trained on words of at most six letters, a network that is told places
 cannot read words of nine; one whose attention is told distances reads them
 better, and a plain bias for each distance carries farther than rotations.
 All of that holds while the wanted letter is near. Count places through the
-colon, and no way reads long words as well as the network told nothing.
+colon, and no way, as trained, beats a network told nothing on long words.
 
 Left out: YaRN's ramp, random places, a second layer, running text.
 Su et al., "RoFormer" (2021); Press et al., "Train Short, Test Long" (2022).
