@@ -1,9 +1,9 @@
 """Distillation: a small network learns from what a large one nearly said.
 
-Claim: a teacher's softened answers to thirty pictures teach far more than
-thirty labels, most of it since each says what its own picture nearly is: the
-mean answer of its class does a third as much, that to another picture of the
-class does harm. A digit that no picture showed is read all the same.
+Claim: a teacher's softened answers to thirty pictures teach a student far more
+than their labels do, most of it since each says what its own picture nearly
+is: the mean answer of its class does a third as much, and that to another
+picture of it, kept, does harm. A digit never shown is read all the same.
 
 Left out: several teachers, inner layers, text, blends of labels and answers.
 Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network"
@@ -565,6 +565,7 @@ def show_unshown(school):
             in zip(school.thirty, school.logits) if label != UNSHOWN]
     pictures, labels, logits = zip(*kept)
     _, answers, loss = soft(pictures, logits, SOFT)
+    # of these few answers, where the first table took all of the teacher's
     means = class_means(answers, labels, labels)
     for name, told in {
             "labels": (pictures, one_hot(labels)),
