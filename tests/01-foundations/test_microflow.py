@@ -302,11 +302,13 @@ def test_a_small_run_ends_well(script, monkeypatch, capsys, setting):
     assert ("flow         | Euler  1" in out) == (setting.get("EULER") != []) and "learnt" in out
 
 
-def test_the_code_of_the_solutions_is_right(script):
+def test_the_code_of_the_solutions_is_right(script, monkeypatch):
     """Each block asserts what it claims."""
+    monkeypatch.setattr(script, "STEPS", 20)
+    monkeypatch.setattr(script, "PAIRS", 40)
     text = (ROOT / "book/back/solutions/microflow.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     names = dict(vars(script))
     for block in blocks:
         exec(block, names)
