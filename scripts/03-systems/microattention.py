@@ -3,8 +3,8 @@
 Claim: where records must be told apart, 300 steps leave heads that share keys
 ahead of latents of the same size; with another start of the latents and ten
 times the steps the seed decides. A window of half the records stays far
-behind both. So does linear attention, whose memory never grows; on the sounds
-of English words it is nearer.
+behind both. After 300 steps so is linear attention, whose memory never grows;
+on the sounds of English words it is nearer to multi-head attention.
 
 Left out: a norm, a feed-forward layer, a second layer, rotary positions.
 Shazeer, "Fast Transformer Decoding: One Write-Head is All You Need" (2019).
