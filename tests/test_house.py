@@ -23,7 +23,6 @@ from press import path as reading_path
 from press import readmes
 from press.directives.sections import ORDINARY
 from press.path import Stop
-from recorder import budget
 from recorder.sections import Section, cut
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -278,10 +277,6 @@ def test_what_is_new_in_a_script_can_be_read_in_one_sitting() -> None:
     assert not other, (
         f"scripts with fewer than {least} or more than {most} lines of their own: {other}"
     )
-
-
-def test_the_budgets_of_the_first_ten_are_of_scripts_that_are_there() -> None:
-    assert len(budget.FIRST) == 10 and budget.FIRST.keys() <= {path.stem for path in SCRIPTS}
 
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
