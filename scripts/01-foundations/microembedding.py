@@ -451,7 +451,7 @@ def learn_pairs(task, loss_name, held_out, learn):
         if len(losses) % max(1, STEPS[task] // 5) == 0:
             curve.append(reciprocal(ranks(dots(*directions()))))
     if losses:
-        print(f"{task:6} | {loss_name:12} | MRR on the way",
+        print(f"{task:6} | {loss_name:12} | curve",
               *[f"{mrr:.3f}" for mrr in curve], f"| last loss {loss:.3f}")
     results(task, loss_name, *directions())
     return left, right

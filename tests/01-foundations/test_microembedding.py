@@ -243,7 +243,7 @@ def test_few_steps_or_none_end_with_results(script, emoji, monkeypatch, steps, p
     held_out, learn = script.split([[item] for item in emoji], 300)
     with redirect_stdout(io.StringIO()) as out:
         script.learn_pairs("emoji", "InfoNCE", held_out[:20], learn)
-    curve = re.findall(r"MRR on the way (.+) \| last loss", out.getvalue())
+    curve = re.findall(r"curve (.+) \| last loss", out.getvalue())
     assert [len(row.split()) for row in curve] == [points] * bool(points)
     assert "InfoNCE               | recall@1" in out.getvalue()
 

@@ -73,7 +73,7 @@ def curves(run):
     for ax, (task, rivals) in zip(panels, levels.items(), strict=True):
         start = float(run.fact(rf"^{task} +\| untrained +\| recall.* MRR (\S+)$"))
         for k, loss in enumerate(("InfoNCE", "no negatives")):
-            way = run.fact(rf"^{task} +\| {loss} +\| MRR on the way ([^|]+) \|")
+            way = run.fact(rf"^{task} +\| {loss} +\| curve ([^|]+) \|")
             values = [start, *map(float, way.split())]
             steps = [k * STEPS[task] // 5 for k in range(len(values))]
             ax.plot(steps, values, label=loss, color=style.SERIES[k], marker=style.MARKERS[k],
