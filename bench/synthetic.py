@@ -48,7 +48,7 @@ def _chapter(folder: Path, name: str, before: str) -> None:
     _put(folder / "book" / f"{name}.md", _text(stem, before, draw))
     solution = f":::{{solution}} ex-{stem}-one\n{_prose(draw, 60)}\n:::\n"
     _put(folder / "book" / "back" / "solutions" / f"{stem}.md", f"## {stem}\n\n{solution}")
-    for ending in (".svg", "-dark.svg", ".pdf"):
+    for ending in (".svg", "-dark.svg", ".pdf", "-300dpi.png"):
         target = folder / "build" / "figures" / f"{name}-cuts{ending}"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / "build" / "figures" / f"{PICTURE}{ending}", target)

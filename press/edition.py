@@ -49,6 +49,9 @@ class Edition:
     keywords: tuple[str, ...]
     url: str
     released: bool = True
+    licence: str = ""  # its short name
+    contact: str = ""  # where a mistake is reported: an address of mail, or else
+    repository: str = ""  # the address of the sources
 
     @property
     def label(self) -> str:
@@ -110,6 +113,9 @@ def _edition(path: Path, modified: int) -> Edition:
             keywords=tuple(map(str, fields.get("keywords", ()))),
             url=str(fields.get("url", "")).rstrip("/"),
             released="date-released" in fields,
+            licence=str(fields.get("license", "")),
+            contact=_mail([*fields.get("contact", ()), *fields["authors"]]),
+            repository=str(fields.get("repository-code", "")).rstrip("/"),
         )
     except KeyError as error:
         raise BookError(f"{FILE} has no field {error}; give it one.") from None
@@ -122,6 +128,11 @@ def _author(fields: Mapping[str, Any]) -> Author:
     if "name" in fields:
         return Author(str(fields["name"]))
     return Author(str(fields["family-names"]), str(fields["given-names"]))
+
+
+def _mail(people: list[Mapping[str, Any]]) -> str:
+    """The first address of mail that any of them gives, "" if nobody does."""
+    return next((str(person["email"]) for person in people if "email" in person), "")
 
 
 def _day(value: object) -> date:

@@ -213,7 +213,7 @@ class SmallBook:
         self.record("01-first/alpha", ALPHA_RUN)
         self.record("01-first/alpha--no-add", "loss | 0.700\n")
         self.record("02-second/beta", "beta\n")
-        for ending in (".svg", "-dark.svg", ".pdf"):
+        for ending in (".svg", "-dark.svg", ".pdf", "-300dpi.png"):
             self.write(f"build/figures/01-first/alpha-learning-curves{ending}", "<svg/>")
         self.write("build/figures/01-first/alpha.json", "{}")  # of what it was drawn
 

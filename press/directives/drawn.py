@@ -18,7 +18,7 @@ from press.directives import house, sealed
 from recorder.errors import BookError
 from recorder.records import read_json
 
-FILES = ("{}.svg", "{}-dark.svg", "{}.pdf")
+FILES = ("{}.svg", "{}-dark.svg", "{}.pdf", "{}-300dpi.png")
 
 
 class Drawn(SphinxDirective):

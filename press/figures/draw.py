@@ -2,8 +2,9 @@
 
 For each book/figures/T/N.py, every public function whose only parameter is `run` is a figure.
 It is called twice, for light and for dark pages, and gives build/figures/T/N-<figure>.svg,
--dark.svg and .pdf. Only what is stale is drawn: a figure whose module, style, matplotlib or any
-transcript that it read the last time has changed. The stamps beside the figures, N.json, say so.
+-dark.svg, .pdf and, for slides, -300dpi.png. Only what is stale is drawn: a figure whose module,
+style, matplotlib or any transcript that it read the last time has changed. The stamps beside the
+figures, N.json, say so.
 """
 
 from __future__ import annotations
@@ -230,6 +231,7 @@ class Module:
                     files[f"{base}-dark.svg" if dark else f"{base}.svg"] = svg(drawing)
                     if not dark:
                         files[f"{base}.pdf"] = pdf(drawing)
+                        files[f"{base}-300dpi.png"] = png(drawing, style.PAPER)
             finally:
                 pyplot.close("all")
                 style.use()
@@ -280,6 +282,12 @@ def _screen_size(size: re.Match[str]) -> str:
 def pdf(drawing: Any) -> bytes:
     out = BytesIO()
     drawing.savefig(out, format="pdf", metadata={"CreationDate": None, "Producer": None})
+    return out.getvalue()
+
+
+def png(drawing: Any, ground: str) -> bytes:
+    out = BytesIO()
+    drawing.savefig(out, format="png", dpi=300, facecolor=ground, metadata={"Software": None})
     return out.getvalue()
 
 

@@ -104,9 +104,11 @@ def test_every_function_of_a_run_is_drawn_for_screen_and_print(book: Book, run: 
     assert (status, err) == (0, "")
     assert out.split() == ["drawn:", "01-first/tiny-learning-curve", "drawn:", "01-first/tiny-idea"]
     assert book.names() == [
+        "tiny-idea-300dpi.png",
         "tiny-idea-dark.svg",
         "tiny-idea.pdf",
         "tiny-idea.svg",
+        "tiny-learning-curve-300dpi.png",
         "tiny-learning-curve-dark.svg",
         "tiny-learning-curve.pdf",
         "tiny-learning-curve.svg",
