@@ -38,6 +38,10 @@ extensions = [
     "press.directives.references",
     "press.directives.cited",
     "press.directives.citing",
+    "press.directives.taking",
+    "press.directives.cards",
+    "press.directives.summaries",
+    "press.directives.errata",
     "press.directives.colophon",
     "press.directives.escaped",
 ]

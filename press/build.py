@@ -176,7 +176,20 @@ def html() -> str:
         made, offered = BUILD / name, BUILD / folder / name
         if made.is_file() and not same(made, offered):
             write_whole(offered, made.read_bytes())
+    gather_notebooks(BUILD / folder, BUILD / f"notebooks{suffix()}")
     return f"{folder}/index.html"
+
+
+def gather_notebooks(pages: Path, folder: Path) -> None:
+    """Put the notebooks, which Sphinx wrote beside the web pages, into a folder of their own."""
+    made = {path.relative_to(pages): path for path in pages.glob("[0-9]*/*.ipynb")}
+    for path in folder.glob("*/*.ipynb"):
+        if path.relative_to(folder) not in made:
+            path.unlink()
+    for name, path in made.items():
+        if not same(path, folder / name):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_whole(folder / name, path.read_bytes())
 
 
 def same(one: Path, other: Path) -> bool:

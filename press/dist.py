@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from press import build, edition, programs
+from press import build, cards, edition, notebooks, programs
 from recorder import editions
 from recorder.archive import zipped
 from recorder.data import sha256
@@ -27,12 +27,15 @@ def contents(root: Path) -> dict[str, bytes]:
     files = {f"{name}.pdf": made / f"{edition.STEM}.pdf"}
     files[f"{name}-letter.pdf"] = made / f"{edition.STEM}-letter.pdf"
     files[f"{name}.epub"] = made / f"{edition.STEM}.epub"
+    for ending in ("apkg", "csv"):
+        files[f"{name}-cards.{ending}"] = made / "html" / f"{cards.STEM}.{ending}"
     files |= {f"{name}-{path.name}": path for path in (made / "chapters").glob("*.pdf")}
     for path in files.values():
         if not path.exists():
             raise BookError(f"{path.relative_to(root)} is missing; `make dist` makes it.")
     found = {name: path.read_bytes() for name, path in files.items()}
     found[f"{name}-scripts.zip"] = programs.archive(root)
+    found[f"{name}-notebooks.zip"] = notebooks.archive(root)
     found[f"{name}-html.zip"] = zipped(_site(made / "html", name), moment)
     found[f"{name}-runs.zip"] = editions.pack(root, all_runs(root), version, moment)
     return found

@@ -19,6 +19,11 @@ SOURCES = f"{data.FOLDER}/SOURCES.md"
 
 def archive(root: Path, chapter: str = "") -> bytes:
     """All programs and their data, or a chapter's; the same bytes from the same commit."""
+    return zipped(contents(root, chapter), int(edition.epoch(root)))
+
+
+def contents(root: Path, chapter: str = "") -> dict[str, bytes]:
+    """The files of that archive by name."""
     scripts = sorted((root / "scripts").glob("[0-9]*/*.py"))
     if chapter:
         scripts = [script_path(root, chapter)]
@@ -27,9 +32,8 @@ def archive(root: Path, chapter: str = "") -> bytes:
     notes = [name for name in (SOURCES, "LICENSE") if (root / name).is_file()]
     paths = [*scripts, *(root / name for name in [*files, *notes])]
     try:
-        contents = {
+        return {
             f"{FOLDER}/{path.relative_to(root).as_posix()}": path.read_bytes() for path in paths
         }
     except FileNotFoundError as error:
         raise BookError(f"{error.filename} is missing, so the programs make no archive.") from error
-    return zipped(contents, int(edition.epoch(root)))

@@ -19,7 +19,7 @@ FACT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 EXPERIMENT_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 CONSTANT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 CHAPTER_NAME = re.compile(r"[a-z][a-z0-9]*")
-KEYS = {"teaches", "paper", "builds_on", "terms", "headline", "facts", "experiments"}
+KEYS = {"teaches", "paper", "builds_on", "terms", "headline", "summary", "facts", "experiments"}
 TERM = re.compile(r"\S(.*\S)?")
 
 
@@ -35,6 +35,18 @@ class Experiment:
     facts: dict[str, str] = field(default_factory=dict)
     seeds: tuple[int, ...] = ()
     long: bool = False
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What stands for a chapter on one page about its tier.
+
+    `formula` is the label of a formula that the chapter derives, `line` the line of code, without
+    its indentation and its comment, that computes it.
+    """
+
+    formula: str
+    line: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +66,7 @@ class Header:
     builds_on: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     headline: tuple[str, ...] = ()
+    summary: Summary | None = None
 
     @property
     def all_facts(self) -> dict[str, tuple[str | None, str]]:
@@ -89,6 +102,7 @@ def parse(text: str, path: Path) -> Header:
             builds_on=_list(fields.get("builds_on"), "builds_on", CHAPTER_NAME),
             terms=_list(fields.get("terms"), "terms", TERM),
             headline=_list(fields.get("headline"), "headline", FACT_NAME),
+            summary=_summary(fields.get("summary")),
         )
         _refuse_shared_names(header)
         _refuse_unknown_headlines(header)
@@ -213,6 +227,20 @@ def _experiment(name: str, data: object) -> Experiment:
             raise ValueError(f"{what} sets {constant} to {value!r}, which is no plain literal")
     facts = _facts(body.get("facts"), f"'facts' of {what}")
     return Experiment(set=values, facts=facts, seeds=seeds, long=long)
+
+
+def _summary(data: object) -> Summary | None:
+    if data is None:
+        return None
+    fields = _mapping(data, "'summary'", {"formula", "line"})
+    shape = "one line in quotes"
+    formula = _line(fields.get("formula"), "formula' of 'summary", shape)
+    line = _line(fields.get("line"), "line' of 'summary", shape)
+    if not formula or not line:
+        raise ValueError(
+            "'summary' needs the label of a formula and a line of code: {formula, line}"
+        )
+    return Summary(formula, line)
 
 
 def _seeds(data: object, what: str) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ BUILT = (  # tests of what `make book` made
     "tests/test_reader.py",
     "tests/press/test_epub.py",
 )
-MADE = ("html/**/*", "chapters/*", "no-magic*")  # in build/
+MADE = ("html/**/*", "notebooks/**/*", "chapters/*", "no-magic*")  # in build/
 OF_SCRIPTS = (  # tests of the machine that read the book's own scripts besides
     "tests/press/test_escaping.py",
     "tests/press/test_pdf.py",

@@ -9,18 +9,21 @@ from collections import Counter
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import nbformat
 import pikepdf
 import pypdfium2
 import pytest
 from bs4 import BeautifulSoup
+from nbclient import NotebookClient
 from pybtex.database import parse_string
 
-from press import programs
+from press import notebooks, programs
 from proof import claims
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "build" / "html"
 PDF = ROOT / "build" / "no-magic.pdf"
+NOTEBOOKS = ROOT / "build" / "notebooks"
 CHAPTERS = ROOT / "build" / "chapters"
 SCRIPTS = sorted((ROOT / "scripts").glob("[0-9]*/*.py"))
 LOADERS = {"script": "src", "img": "src", "iframe": "src", "source": "src", "link": "href"}
@@ -60,7 +63,47 @@ def squeeze(text: str) -> str:
     return re.sub(r"\s+", "", text)
 
 
+# --- Notebooks
+
+
+@each_script
+def test_a_notebook_holds_the_program_between_words_without_roles(path: Path) -> None:
+    made = nbformat.read(NOTEBOOKS / path.parent.name / f"{path.stem}.ipynb", nbformat.NO_CONVERT)
+    nbformat.validate(made)
+    cells = {kind: [c for c in made.cells if c.cell_type == kind] for kind in ("code", "markdown")}
+    found, *sections = (cell.source for cell in cells["code"])
+    assert f"scripts/{path.parent.name}/{path.name}" in found
+    for section in sections:
+        compile(section, path.name, "exec")
+    added = re.compile(r"^(?:__doc__ = (?=\"{3})|class (\w+)\(\1\):  # goes on\n)")
+    code = "\n".join(added.sub("", section) for section in sections)
+    assert re.sub(r"\n+", "\n", code) == re.sub(r"\n+", "\n", path.read_text("ascii")).rstrip()
+    for cell in cells["markdown"]:
+        assert not re.search(r"\{[a-z:]+\}`|^(```|:::)\{", cell.source, re.MULTILINE)
+        pictures = re.findall(r"\]\(attachment:(.+?)\)", cell.source)
+        assert set(pictures) == set(cell.get("attachments", {}))
+
+
+def test_a_notebook_prints_the_books_transcript(tmp_path: Path) -> None:
+    """Where the archive is unfolded, and nothing else is; the shortest, for it takes seconds."""
+    with zipfile.ZipFile(io.BytesIO(notebooks.archive(ROOT))) as file:
+        file.extractall(tmp_path)
+    [file] = tmp_path.rglob("microtokenizer.ipynb")
+    made = nbformat.read(file, as_version=4)
+    NotebookClient(made, resources={"metadata": {"path": str(file.parent)}}).execute()
+    outputs = [out for cell in made.cells if cell.cell_type == "code" for out in cell.outputs]
+    assert {(out.output_type, out.name) for out in outputs} <= {
+        ("stream", "stdout"),
+        ("stream", "stderr"),
+    }
+    printed = "".join(out.text for out in outputs if out.name == "stdout")
+    transcript = ROOT / "build" / "runs" / file.parent.name / "microtokenizer.txt"
+    assert printed == transcript.read_text(encoding="utf-8")
+
+
 # --- HTML
+
+
 def test_the_proof_reads_every_number_and_claim(pages: dict[Path, BeautifulSoup]) -> None:
     """Without Sphinx as many as Sphinx set: `make prove` misses none."""
     roles = Counter(role for _, role, _ in claims.roles(ROOT))

@@ -105,7 +105,12 @@ def test_book_holds_words_and_drawings() -> None:
     files = [path for path in book.rglob("*") if path.is_file() and path.suffix != ".pyc"]
     programs = {path for path in files if path.suffix == ".py"}
     assert programs == {book / "conf.py", *book.glob("figures/*/*.py")}
-    assert {path.suffix for path in files if path not in programs} <= {".md", ".txt", ".json"}
+    assert {path.suffix for path in files if path not in programs} <= {
+        ".md",
+        ".txt",
+        ".json",
+        ".yml",
+    }
     defined = (ast.FunctionDef, ast.ClassDef, ast.Lambda)
     settings = ast.walk(ast.parse((book / "conf.py").read_text(encoding="utf-8")))
     assert not any(isinstance(node, defined) for node in settings)

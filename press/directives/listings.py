@@ -7,6 +7,8 @@
 The tape
 Add
 ```
+
+The node of each has the titles of what it shows as its `sections`.
 """
 
 from pathlib import Path
@@ -103,6 +105,7 @@ class Listing(LiteralInclude):
         }
         listing = nodes.container("", literal_block=True, classes=["literal-block-wrapper"])
         listing += [self.caption(title, script), *super().run()]
+        listing["sections"] = [title]
         self.set_source_info(listing)
         self.options["name"] = label(self.env.docname, title)
         self.add_name(listing)
@@ -133,6 +136,7 @@ class Carried(SphinxDirective):
             logger.warning("nothing is carried; name a section", location=self.get_location())
         opening = nodes.paragraph("", "Carried unchanged from an earlier chapter:")
         box = nodes.container("", opening, items, classes=["carried"])
+        box["sections"] = [title.strip() for title in self.content if title.strip()]
         self.set_source_info(box)
         return [box]
 

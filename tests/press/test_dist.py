@@ -16,6 +16,7 @@ from tests.workshop import ROOT, Workshop
 
 CFF = "title: Small\nauthors: [{name: We}]\nversion: 1.2.0\ndate-released: 2026-03-04\n"
 MADE = ("no-magic.pdf", "no-magic-letter.pdf", "no-magic.epub", "html/01-tier/one.html")
+TAUGHT = ("html/no-magic-cards.apkg", "html/no-magic-cards.csv", "notebooks/01-tier/one.ipynb")
 CHAPTER = "chapters/one.pdf"
 
 
@@ -24,7 +25,7 @@ def made(recorded: Workshop, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recorded book of which everything was made."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     recorded.write("CITATION.cff", CFF)
-    for name in (*MADE, CHAPTER):
+    for name in (*MADE, *TAUGHT, CHAPTER):
         recorded.write(f"build/{name}", name)
     recorded.write("build/html/.buildinfo", "for the next build")
     return recorded.root
@@ -38,8 +39,11 @@ def test_every_file_bears_the_version_and_has_its_sum(made: Path) -> None:
     files = released(made)
     sums = files.pop("SHA256SUMS").decode()
     assert sorted(files) == [
+        "no-magic-1.2.0-cards.apkg",
+        "no-magic-1.2.0-cards.csv",
         "no-magic-1.2.0-html.zip",
         "no-magic-1.2.0-letter.pdf",
+        "no-magic-1.2.0-notebooks.zip",
         "no-magic-1.2.0-one.pdf",
         "no-magic-1.2.0-runs.zip",
         "no-magic-1.2.0-scripts.zip",
@@ -59,10 +63,18 @@ def test_the_same_bytes_whenever_it_is_gathered(made: Path) -> None:
 def test_the_web_pages_unfold_into_one_folder(made: Path) -> None:
     dist.gather(made)
     with zipfile.ZipFile(made / "build/dist/no-magic-1.2.0-html.zip") as file:
-        [page] = file.infolist()
+        page, *others = file.infolist()
         assert page.filename == "no-magic-1.2.0/01-tier/one.html"
+        assert len(others) == 2  # the cards
         assert page.date_time == (2023, 11, 14, 22, 13, 20)
         assert file.read(page) == b"html/01-tier/one.html"
+
+
+def test_the_notebooks_unfold_beside_the_programs(made: Path) -> None:
+    dist.gather(made)
+    with zipfile.ZipFile(made / "build/dist/no-magic-1.2.0-notebooks.zip") as file:
+        assert file.read("no-magic-scripts/notebooks/01-tier/one.ipynb")
+        assert "no-magic-scripts/scripts/01-tier/one.py" in file.namelist()
 
 
 def test_the_runs_can_be_taken_in_again(made: Path) -> None:
@@ -72,7 +84,7 @@ def test_the_runs_can_be_taken_in_again(made: Path) -> None:
     assert released(made)[archive.name] == archive.read_bytes()
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", [*MADE[:3], *TAUGHT])
 def test_what_is_not_made_is_named_and_nothing_is_lost(
     made: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

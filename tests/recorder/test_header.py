@@ -6,7 +6,7 @@ import pytest
 
 from recorder import header
 from recorder.errors import BookError
-from recorder.header import Experiment, Header
+from recorder.header import Experiment, Header, Summary
 
 PATH = Path("/book/book/01-tier/one.md")
 
@@ -23,6 +23,7 @@ paper: vaswani2017attention
 builds_on: [microautograd, microgpt]
 terms: [causal mask, key]
 headline: [val_no_mask, val]
+summary: {formula: eq-one, line: "a = b"}
 facts:
   val: 'val (\d+\.\d+)'
 experiments:
@@ -64,6 +65,7 @@ experiments:
         builds_on=("microautograd", "microgpt"),
         terms=("causal mask", "key"),
         headline=("val_no_mask", "val"),
+        summary=Summary("eq-one", "a = b"),
     )
 
 
@@ -147,6 +149,9 @@ def test_a_chapter_without_header_or_with_an_empty_one_declares_nothing(tmp_path
         ("builds_on: [01-tier/two]", "'01-tier/two' in 'builds_on' is no name"),
         ("builds_on: [two, two]", "'two' stands twice in 'builds_on'"),
         ("terms: [key, 3]", "3 in 'terms' is no name"),
+        ("summary: {formula: eq-one}", "'summary' needs the label of a formula and a line of code"),
+        ("summary: {formula: [a], line: b}", "'formula' of 'summary' must be one line in quotes"),
+        ("summary: {formel: a}", "'summary' has an unknown key 'formel'"),
         ("headline: [loss]", "'headline' names 'loss', which is no fact of this header"),
         ("paper: [a, b]", "'paper' must be one key of references.bib"),
     ],

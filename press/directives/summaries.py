@@ -1,0 +1,119 @@
+"""The directive `{summaries}`: a page a tier, with what its chapters come to.
+
+Of each chapter it has the line that says what it teaches, and, from its header, the formula that it
+derives, the line of code that computes it, and the headline numbers of its run.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import ExtensionMetadata
+
+from press import path
+from press.directives import house, numerals
+from press.directives.facts import Reader
+from press.path import Stop
+from recorder import layout
+from recorder.errors import BookError
+from recorder.header import Summary
+
+HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
+SUMMARY = "summary"
+SMALL = (r"\begingroup\small", r"\par\endgroup\clearpage")
+
+
+class Summaries(SphinxDirective):
+    """A section for each tier."""
+
+    def run(self) -> list[nodes.Node]:
+        root = house.root(self.env)
+        self.env.note_dependency(root / path.FILE)
+        try:
+            stops = path.read(root)
+            tiers = sorted({stop.tier for stop in stops})
+            return [
+                self.page(tier, [stop for stop in stops if stop.tier == tier]) for tier in tiers
+            ]
+        except BookError as error:
+            house.warn(error, self.get_location())
+            return []
+
+    def page(self, tier: str, stops: list[Stop]) -> nodes.section:
+        """A tier's section."""
+        opener = house.root(self.env) / "book" / tier / "index.md"
+        self.env.note_dependency(opener)
+        found = HEADING.search(opener.read_text(encoding="utf-8"))
+        title = found[1] if found else tier
+        section = nodes.section("", nodes.title("", title), names=[title], classes=[SUMMARY])
+        self.state.document.note_implicit_target(section, section)
+        section += self.parse_text_to_nodes("\n\n".join(map(self.chapter, stops)))
+        return section
+
+    def chapter(self, stop: Stop) -> str:
+        """One chapter in Markdown."""
+        house.header_of(self.env, stop.document)  # the page depends on it
+        parts = [f"**{stop.number} {{doc}}`/{stop.document}`**: {stop.header.teaches}."]
+        if stop.header.summary:
+            parts.append(f"$$\n{self.formula(stop, stop.header.summary)}\n$$")
+            parts.append(f"`{self.line(stop, stop.header.summary)}`")
+        parts.append(", ".join(self.numbers(stop)))
+        return "\n\n".join(filter(None, parts))
+
+    def formula(self, stop: Stop, summary: Summary) -> str:
+        """The TeX of the chapter's formula."""
+        file = layout.chapter_path(house.root(self.env), stop.document)
+        self.env.note_dependency(file)
+        text = file.read_text(encoding="utf-8")
+        head, label, _ = text.partition(f"$$ ({summary.formula})")
+        if not label:
+            labels = re.findall(r"^\$\$ \((.+)\)$", text, re.MULTILINE)
+            raise BookError(
+                f"book/{stop.document}.md: 'summary' names the formula '{summary.formula}', which "
+                f"the chapter does not have{house.nearest(summary.formula, labels)}"
+            )
+        return head.rpartition("$$\n")[2].strip().rstrip(" .,")
+
+    def line(self, stop: Stop, summary: Summary) -> str:
+        """The line of code, which must stand in the chapter's script, be it on several lines."""
+        file = layout.script_path(house.root(self.env), stop.document)
+        self.env.note_dependency(file)
+        code = " ".join(summary.line.split())
+        if code not in " ".join(file.read_text(encoding="utf-8").split()):
+            raise BookError(
+                f"book/{stop.document}.md: 'summary' has a line that does not stand in "
+                f"{house.script(stop.document)}: {code}"
+            )
+        return code
+
+    def numbers(self, stop: Stop) -> Iterator[str]:
+        """The headlines by the names that the header gives them."""
+        reader = Reader(self.env)
+        for name in stop.header.headline:
+            value = reader.printed(f"{stop.document}:{name}")
+            assert isinstance(value, str)  # a headline has no seeds
+            yield f"{name.replace('_', ' ')} {numerals.printed(value)}"
+
+
+class FitPage(SphinxPostTransform):
+    """Set each tier's section in small type, on a page of its own."""
+
+    default_priority = 900
+    formats = ("latex",)
+
+    def run(self, **kwargs: Any) -> None:
+        for section in self.document.findall(nodes.section):
+            if SUMMARY in section["classes"]:
+                before, after = (nodes.raw("", code, format="latex") for code in SMALL)
+                section.insert(1, before)
+                section += after
+
+
+def setup(app: Sphinx) -> ExtensionMetadata:
+    app.add_directive("summaries", Summaries)
+    app.add_post_transform(FitPage)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
