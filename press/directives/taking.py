@@ -12,13 +12,14 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from press import citing, notebooks, pictures, programs
+from press import cards, citing, notebooks, pictures, programs
 from press.citing import Citation
 from press.directives import house
 from press.directives.markdown import Markdown
 from press.notebooks import Words
 from recorder.errors import BookError
 
+CARDS = (("apkg", "Cards for Anki"), ("csv", "Cards as CSV"))
 BEFORE_CITING = 490
 
 
@@ -38,7 +39,8 @@ def add_to_page(
     folder.mkdir(parents=True, exist_ok=True)
     for name, (_, content) in made.items():
         (folder / name).write_bytes(content)
-    context["body"] += box({name: text for name, (text, _) in made.items()})
+    whole = {f"../{cards.STEM}.{ending}": f"{text}, of the whole book" for ending, text in CARDS}
+    context["body"] += box({name: text for name, (text, _) in made.items()} | whole)
 
 
 def files(
