@@ -181,23 +181,25 @@ def numbers(env: BuildEnvironment, chapter: str) -> Iterator[Card]:
 
 
 def gather(app: Sphinx, exception: Exception | None) -> None:
-    """Make the deck and the CSV of the whole book, unless they are what they would be."""
+    """Make the deck and the CSV of the whole book."""
     if exception is not None or app.builder.name != "html":
         return
     order = [*filter(house.is_chapter, house.reading_order(app.env))]
     files = [Path(app.outdir) / f"{page}-cards.csv" for page in (GLOSSARY, *order)]
-    found = [card for file in files if file.is_file() for card in cards.read(file.read_text())]
-    made = sorted(at_home(app.env, found), key=lambda card: order.index(card.chapter))
-    whole, anki = (Path(app.outdir) / f"{cards.STEM}.{ending}" for ending in ("csv", "apkg"))
-    text = cards.written(made)
-    if anki.is_file() and whole.is_file() and whole.read_text() == text:
+    texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    found = [card for text in texts for card in cards.read(text)]
+    try:
+        made = sorted(at_home(app.env, found), key=lambda card: order.index(card.chapter))
+    except BookError as error:
+        house.warn(error, "")
         return
     drawn = house.root(app.env) / "build" / "figures"
     shown = {name: (drawn / tier / name).read_bytes() for tier, name in cards.pictures(made)}
     this = edition.read(house.root(app.env))
     moment = int(datetime.combine(this.date, time(), UTC).timestamp())
-    anki.write_bytes(cards.deck(made, shown, this.name, moment))
-    whole.write_text(text, encoding="utf-8")
+    out = Path(app.outdir)
+    (out / f"{cards.STEM}.apkg").write_bytes(cards.deck(made, shown, this.name, moment))
+    (out / f"{cards.STEM}.csv").write_text(cards.written(made), encoding="utf-8")
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

@@ -17,6 +17,7 @@ from sphinx.util.typing import ExtensionMetadata
 from press import path
 from press.directives import house, numerals
 from press.directives.facts import Reader
+from press.directives.path import link
 from press.path import Stop
 from recorder import layout
 from recorder.errors import BookError
@@ -57,11 +58,11 @@ class Summaries(SphinxDirective):
     def chapter(self, stop: Stop) -> str:
         """One chapter in Markdown."""
         house.header_of(self.env, stop.document)  # the page depends on it
-        parts = [f"**{stop.number} {{doc}}`/{stop.document}`**: {stop.header.teaches}."]
+        parts = [f"**{stop.number} {link(stop)}**: {stop.header.teaches}."]
         if stop.header.summary:
             parts.append(f"$$\n{self.formula(stop, stop.header.summary)}\n$$")
             parts.append(f"`{self.line(stop, stop.header.summary)}`")
-        parts.append(", ".join(self.numbers(stop)))
+        parts.append(" \N{MIDDLE DOT} ".join(self.numbers(stop)))
         return "\n\n".join(filter(None, parts))
 
     def formula(self, stop: Stop, summary: Summary) -> str:
@@ -96,7 +97,7 @@ class Summaries(SphinxDirective):
         for name in stop.header.headline:
             value = reader.printed(f"{stop.document}:{name}")
             assert isinstance(value, str)  # a headline has no seeds
-            yield f"{name.replace('_', ' ')} {numerals.printed(value)}"
+            yield f"*{name.replace('_', ' ')}* {numerals.printed(value)}"
 
 
 class FitPage(SphinxPostTransform):

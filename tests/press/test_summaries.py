@@ -34,13 +34,13 @@ def test_a_tier_has_what_its_chapters_headers_name(book: SmallBook) -> None:
     first, second = page.find("section").find_all("section")
     assert first.h2.get_text().startswith("First") and second.h2.get_text().startswith("Second")
     assert [p.get_text() for p in first.find_all("p")] == [
-        "1 Alpha: to add.",
+        "1 alpha: to add.",
         "return a + b",
-        "steps 1,000, loss no add 0.700",
+        "steps 1,000 · loss no add 0.700",
     ]
     assert first.find("annotation").get_text() == "x = 1"
     assert first.p.a["href"] == "../01-first/alpha.html"
-    assert [p.get_text() for p in second.find_all("p")] == ["2 Beta: to multiply."]
+    assert [p.get_text() for p in second.find_all("p")] == ["2 beta: to multiply."]
 
 
 def test_another_run_and_another_formula_are_shown(book: SmallBook) -> None:
