@@ -87,9 +87,7 @@ def report(names: list[str]) -> None:
         common = [name for name in chapters(new) if name in chapters(old)]
         for name in names:
             if name == "runs":
-                print(
-                    f"{len(common)} scripts, all runs anew, once: half an hour."
-                )
+                print(f"{len(common)} scripts, all runs anew, once: half an hour.")
             turns = 1 if name == "runs" else ROUNDS
             pairs = [(PARTS[name](old, common), PARTS[name](new, common)) for _ in range(turns)]
             one, other = (median(side) for side in zip(*pairs, strict=True))
