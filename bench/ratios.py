@@ -38,7 +38,9 @@ def chapters(tree: Path) -> list[str]:
 
 def runs(tree: Path, names: Sequence[str]) -> Cost:
     """Scripts with all their experiments, none from the cache; what their records say."""
-    wall = cost(tree, f"recorder {' '.join(names)}", FRESH="1").wall
+    scripts = (next(tree.glob(f"scripts/*/{name}.py")) for name in names)
+    full = (f"{script.parent.name}/{script.stem}" for script in scripts)
+    wall = cost(tree, f"recorder {' '.join(full)}", FRESH="1").wall
     kept = (tree / "build" / "runs").glob("*/*.json")
     records = [read_json(path) for path in kept if path.stem.partition("--")[0] in names]
     user = sum(record["user_seconds"] for record in records)
