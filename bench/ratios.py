@@ -40,11 +40,18 @@ def runs(tree: Path, names: Sequence[str]) -> Cost:
     """Scripts with all their experiments, none from the cache; what their records say."""
     scripts = (next(tree.glob(f"scripts/*/{name}.py")) for name in names)
     full = (f"{script.parent.name}/{script.stem}" for script in scripts)
+    for path in recorded(tree, names):
+        path.unlink()
     wall = cost(tree, f"recorder {' '.join(full)}", FRESH="1").wall
-    kept = (tree / "build" / "runs").glob("*/*.json")
-    records = [read_json(path) for path in kept if path.stem.partition("--")[0] in names]
+    records = [read_json(path) for path in recorded(tree, names)]
     user = sum(record["user_seconds"] for record in records)
     return Cost(user, wall, max(record["peak_memory"] for record in records))
+
+
+def recorded(tree: Path, names: Sequence[str]) -> list[Path]:
+    """The records of these scripts' runs."""
+    kept = (tree / "build" / "runs").glob("*/*.json")
+    return [path for path in kept if path.stem.partition("--")[0] in names]
 
 
 def build(name: str) -> Callable[[Path, Sequence[str]], Cost]:
