@@ -141,8 +141,18 @@ def test_the_book_takes_nothing_that_was_read_for_a_draft(
     build.html()
     here: Record = {"machine": build.machine()}
     assert build.already_read(here) == book / "build" / "doctrees" / "html-draft"
+    assert build.begins_with("html-draft", here, ()) == "html-draft"
+    assert build.begins_with("html", here, ()) == ""
     monkeypatch.delenv("DRAFT")
     assert build.already_read(here) is None
+
+
+def test_a_draft_goes_on_from_the_pages_of_the_book(book: Path) -> None:
+    build.html()
+    here: Record = {"machine": build.machine()}
+    assert build.begins_with("html-draft", here, build.OFFERED) == "html"
+    (book / "build" / "html" / "index.html").write_text("damaged")
+    assert build.begins_with("html-draft", here, build.OFFERED) == ""
 
 
 def test_a_marker_that_is_no_marker_is_none(book: Path) -> None:
