@@ -155,4 +155,4 @@ def transcript_of(env: BuildEnvironment, run: Run) -> Transcript:
         files += [run.script, root(env) / data.FOLDER / data.SUMS]
     for file in files:
         env.note_dependency(file)
-    return Transcript.of(run)
+    return Transcript.of(run, also_stale=env.config.draft)
