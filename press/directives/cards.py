@@ -168,7 +168,9 @@ def numbers(env: BuildEnvironment, chapter: str) -> Iterator[Card]:
         experiment, pattern = header.all_facts[name]
         [run] = plan.runs_of(house.root(env), chapter, experiment)
         text = Transcript.of(run).text
-        found = next(compiled(pattern, re.MULTILINE).finditer(text))
+        found = next(compiled(pattern, re.MULTILINE).finditer(text), None)
+        if found is None:  # told where the header's facts are checked
+            continue
         above = text[: found.start(1)].rpartition("\n\n")[2].split("\n")[-AROUND:]
         below = text[found.end(1) :].split("\n")[0]
         lines = "\n".join(above)
