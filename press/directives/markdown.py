@@ -27,6 +27,8 @@ from recorder.errors import BookError
 
 SPECIAL = re.compile(r"([\\`*_\[\]<>|$])")
 OPENING = re.compile(r"^(\d*)(?=[.)]\s|[-+#]+\s)")  # would begin a list or a heading
+BAR = re.compile(r"(?<!\\)\|")
+FORMULA = re.compile(r"(?<!\\)\$[^$]+\$")
 SILENT = (
     *(nodes.target, nodes.comment, nodes.substitution_definition, nodes.system_message),
     *(addnodes.index, nodes.colspec, nodes.title),
@@ -145,7 +147,7 @@ class Markdown:
         return "\n\n".join(filter(None, map(self.text, node.children)))
 
     def table(self, node: nodes.table) -> str:
-        rows = [[self.texts(cell) for cell in row] for row in node.findall(nodes.row)]
+        rows = [[in_cell(self.texts(cell)) for cell in row] for row in node.findall(nodes.row)]
         rows.insert(1, ["---"] * len(rows[0]))
         return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
@@ -199,6 +201,12 @@ def depth(section: Node) -> int:
         found += isinstance(section, nodes.section)
         section = section.parent
     return found
+
+
+def in_cell(text: str) -> str:
+    """A text whose bars do not end the cell of a table that it stands in."""
+    text = FORMULA.sub(lambda formula: BAR.sub(r"\\vert ", formula[0]), text)
+    return BAR.sub(r"\|", text)
 
 
 def escaped(text: str) -> str:

@@ -59,6 +59,7 @@ A list, *told* and **bold**, of `code|a`, 2 * 3 and $x_1$ {cite:p}`adam`; see {d
 | a | b |
 |---|---|
 | $x$ | {fact}`loss` |
+| $\lvert a \| b$ | `c \| d` |
 
 > Quoted.
 """
@@ -121,7 +122,7 @@ def test_the_words_are_what_the_page_says(book: SmallBook) -> None:
         "1\\. is no list, nor is 0.5. A list",
         "- one\n- two\n\n  more",
         "1. first\n2. second",
-        "| a | b |\n| --- | --- |\n| $x$ | 0.500 |",
+        "| a | b |\n| --- | --- |\n| $x$ | 0.500 |\n| $\\lvert a \\vert  b$ | `c \\| d` |",
         "> Quoted.",
         "### Deeper",
         "```text\nnames | 0.90\nloss  | 0.500\nsteps | 1,000\n```",
