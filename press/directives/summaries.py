@@ -25,7 +25,13 @@ from recorder.header import Summary
 
 HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 SUMMARY = "summary"
-SMALL = (r"\begingroup\small", r"\par\endgroup\clearpage")
+# A page of its own, in small type, whose paragraphs are set apart by space
+NEW_PAGE = r"\clearpage"
+SMALL = (
+    r"\begingroup\small\setlength\parindent{0pt}\setlength\parskip{4pt plus 2pt}"
+    r"\abovedisplayskip=2pt plus 2pt\belowdisplayskip=2pt plus 2pt",
+    r"\par\endgroup",
+)
 
 
 class Summaries(SphinxDirective):
@@ -61,8 +67,9 @@ class Summaries(SphinxDirective):
         parts = [f"**{stop.number} {link(stop)}**: {stop.header.teaches}."]
         if stop.header.summary:
             parts.append(f"$$\n{self.formula(stop, stop.header.summary)}\n$$")
-            parts.append(f"`{self.line(stop, stop.header.summary)}`")
-        parts.append(" \N{MIDDLE DOT} ".join(self.numbers(stop)))
+        numbers = " \N{MIDDLE DOT} ".join(self.numbers(stop))
+        code = f"`{self.line(stop, stop.header.summary)}`" if stop.header.summary else ""
+        parts.append("\\\n".join(filter(None, [code, numbers])))  # a line each
         return "\n\n".join(filter(None, parts))
 
     def formula(self, stop: Stop, summary: Summary) -> str:
@@ -107,11 +114,14 @@ class FitPage(SphinxPostTransform):
     formats = ("latex",)
 
     def run(self, **kwargs: Any) -> None:
-        for section in self.document.findall(nodes.section):
+        for section in list(self.document.findall(nodes.section)):
             if SUMMARY in section["classes"]:
-                before, after = (nodes.raw("", code, format="latex") for code in SMALL)
+                page, before, after = (
+                    nodes.raw("", code, format="latex") for code in (NEW_PAGE, *SMALL)
+                )
                 section.insert(1, before)
                 section += after
+                section.parent.insert(section.parent.index(section), page)
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

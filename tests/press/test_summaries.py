@@ -35,8 +35,7 @@ def test_a_tier_has_what_its_chapters_headers_name(book: SmallBook) -> None:
     assert first.h2.get_text().startswith("First") and second.h2.get_text().startswith("Second")
     assert [p.get_text() for p in first.find_all("p")] == [
         "1 alpha: to add.",
-        "return a + b",
-        "steps 1,000 · loss no add 0.700",
+        "return a + b\nsteps 1,000 · loss no add 0.700",
     ]
     assert first.find("annotation").get_text() == "x = 1"
     assert first.p.a["href"] == "../01-first/alpha.html"
@@ -50,7 +49,7 @@ def test_another_run_and_another_formula_are_shown(book: SmallBook) -> None:
     assert "x = 2" in book.page("back/summaries")
     book.record("01-first/alpha--no-add", "loss | 0.800\n")
     assert book.build() == []
-    assert "loss no add 0.800" in book.page("back/summaries")
+    assert "<em>loss no add</em> 0.800" in book.page("back/summaries")
 
 
 @pytest.mark.parametrize(
