@@ -124,7 +124,7 @@ def questions(env: BuildEnvironment, chapter: str, doctree: nodes.document) -> I
         asked = 0
         blocks = [child for child in section if not isinstance(child, nodes.target | nodes.sidebar)]
         for question, shown, *after in zip(blocks, blocks[1:], [*blocks[2:], None], strict=False):
-            if not (asks(writer, question) and shows(shown)):
+            if not (shows(shown) and asks(writer, question)):
                 continue
             asked += 1
             names = shown.get("names") or [f"{section['ids'][0]}-{asked}"]
