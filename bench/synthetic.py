@@ -69,6 +69,7 @@ def _script(stem: str) -> str:
 def _text(stem: str, before: str, draw: random.Random) -> str:
     head = {
         "teaches": f"how {stem} works",
+        "added": DAY,
         "paper": _works(stem)[0],
         "builds_on": [before] if before else [],
         "facts": {"first": r"step  1 \| \w+ +(\d+)", "last": r"step 29 \| \w+ +(\d+)"},
