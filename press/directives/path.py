@@ -1,6 +1,7 @@
 """Directives for pages about the book as a whole; all they say comes from headers and records.
 
-```{chapters}       the chapters tier by tier, by the names of their algorithms; the newest first
+```{chapters}       the chapters tier by tier, by the names of their algorithms
+```{newest}         those that joined the book last
 ```{path}           the chapters in reading order: what each teaches, and after which
 ```{course}         a plan: one line "when | chapters | exercises" for each sitting
 ```{programs}       every script with its length and what its run and experiments cost
@@ -63,10 +64,10 @@ class Overview(SphinxDirective):
 
 
 class Contents(Overview):
-    """The chapters tier by tier, by the names of their algorithms, after the newest of them."""
+    """The chapters tier by tier, by the names of their algorithms."""
 
     def markdown(self, stops: list[Stop]) -> str:
-        parts = [f"New: {', '.join(link(stop) for stop in path.newest(stops))}."]
+        parts = []
         for tier, chapters in path.tiers(stops).items():
             opener = f"{tier}/index"
             title = path.title(house.root(self.env), opener)
@@ -81,6 +82,13 @@ class Contents(Overview):
         """The algorithm of a chapter, linked to it."""
         name = path.algorithm(house.root(self.env), stop.document)
         return f"{{doc}}`{name} </{stop.document}>` *{stop.name}*"
+
+
+class Newest(Overview):
+    """The chapters that joined the book last."""
+
+    def markdown(self, stops: list[Stop]) -> str:
+        return f"New in the book: {', '.join(link(stop) for stop in path.newest(stops))}."
 
 
 class Chapters(Overview):
@@ -183,6 +191,7 @@ def check_path(app: Sphinx, env: BuildEnvironment, *_: Any) -> None:
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     app.add_directive("chapters", Contents)
+    app.add_directive("newest", Newest)
     app.add_directive("path", Chapters)
     app.add_directive("course", Course)
     app.add_directive("programs", Programs)
