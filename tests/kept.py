@@ -32,6 +32,7 @@ BUILT = (  # tests of what `make book` made
     "tests/test_book.py",
     "tests/test_browser.py",
     "tests/test_reader.py",
+    "tests/test_site.py",
     "tests/press/test_epub.py",
 )
 MADE = ("html/**/*", "notebooks/**/*", "chapters/*", "no-magic*")  # in build/

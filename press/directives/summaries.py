@@ -23,7 +23,6 @@ from recorder import layout
 from recorder.errors import BookError
 from recorder.header import Summary
 
-HEADING = re.compile(r"^# (.+)$", re.MULTILINE)
 SUMMARY = "summary"
 # A page of its own, in small type, whose paragraphs are set apart by space
 NEW_PAGE = r"\clearpage"
@@ -41,21 +40,17 @@ class Summaries(SphinxDirective):
         root = house.root(self.env)
         self.env.note_dependency(root / path.FILE)
         try:
-            stops = path.read(root)
-            tiers = sorted({stop.tier for stop in stops})
-            return [
-                self.page(tier, [stop for stop in stops if stop.tier == tier]) for tier in tiers
-            ]
+            tiers = path.tiers(path.read(root))
+            return [self.page(tier, chapters) for tier, chapters in tiers.items()]
         except BookError as error:
             house.warn(error, self.get_location())
             return []
 
     def page(self, tier: str, stops: list[Stop]) -> nodes.section:
         """A tier's section."""
-        opener = house.root(self.env) / "book" / tier / "index.md"
-        self.env.note_dependency(opener)
-        found = HEADING.search(opener.read_text(encoding="utf-8"))
-        title = found[1] if found else tier
+        root = house.root(self.env)
+        self.env.note_dependency(layout.chapter_path(root, f"{tier}/index"))
+        title = path.title(root, f"{tier}/index")
         section = nodes.section("", nodes.title("", title), names=[title], classes=[SUMMARY])
         self.state.document.note_implicit_target(section, section)
         section += self.parse_text_to_nodes("\n\n".join(map(self.chapter, stops)))

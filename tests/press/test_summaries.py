@@ -21,10 +21,16 @@ def book(tmp_path: Path) -> SmallBook:
     made.write("book/path.txt", "alpha\nbeta\n")
     made.write("book/back/summaries.md", "# Summaries\n\n```{summaries}\n```\n")
     made.change("book/index.md", "back/solutions", "back/solutions\nback/summaries")
-    head = f"---\nteaches: to add\nheadline: [steps, loss_no_add]\n{SUMMARY}\npaper"
+    head = (
+        f"---\nteaches: to add\nadded: 2026-11-22\nheadline: [steps, loss_no_add]\n{SUMMARY}\npaper"
+    )
     made.change("book/01-first/alpha.md", "---\npaper", head)
     made.change("book/01-first/alpha.md", "$$ x = 1 $$", "$$\nx = 1 ,\n$$")
-    made.change("book/02-second/beta.md", "---\npaper", "---\nteaches: to multiply\npaper")
+    made.change(
+        "book/02-second/beta.md",
+        "---\npaper",
+        "---\nteaches: to multiply\nadded: 2026-11-22\npaper",
+    )
     return made
 
 

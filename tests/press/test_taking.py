@@ -73,9 +73,13 @@ def book(tmp_path: Path) -> SmallBook:
     made.write("book/path.txt", "alpha\nbeta\n")
     made.write("book/back/glossary.md", GLOSSARY)
     made.change("book/index.md", "back/solutions", "back/solutions\nback/glossary")
-    made.change("book/01-first/alpha.md", "---\npaper", "---\nteaches: a\nheadline: [loss]\npaper")
+    made.change(
+        "book/01-first/alpha.md",
+        "---\npaper",
+        "---\nteaches: a\nadded: 2026-11-22\nheadline: [loss]\npaper",
+    )
     made.change("book/01-first/alpha.md", "paper: adam", "paper: adam\nterms: [tape]")
-    made.change("book/02-second/beta.md", "---\npaper", "---\nteaches: b\npaper")
+    made.change("book/02-second/beta.md", "---\npaper", "---\nteaches: b\nadded: 2026-11-22\npaper")
     made.change(
         "book/01-first/alpha.md", "## The walk\n\n```{listing} Docstring\n```\n", ASKED + SAID
     )
