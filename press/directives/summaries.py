@@ -62,9 +62,8 @@ class Summaries(SphinxDirective):
         parts = [f"**{stop.number} {link(stop)}**: {stop.header.teaches}."]
         if stop.header.summary:
             parts.append(f"$$\n{self.formula(stop, stop.header.summary)}\n$$")
-        numbers = " \N{MIDDLE DOT} ".join(self.numbers(stop))
-        code = f"`{self.line(stop, stop.header.summary)}`" if stop.header.summary else ""
-        parts.append("\\\n".join(filter(None, [code, numbers])))  # a line each
+            parts.append(f"`{self.line(stop, stop.header.summary)}`")
+        parts.append(" \N{MIDDLE DOT} ".join(self.numbers(stop)))
         return "\n\n".join(filter(None, parts))
 
     def formula(self, stop: Stop, summary: Summary) -> str:

@@ -9,6 +9,7 @@ from tests.small_book import CONF, SmallBook
 
 EXTENSIONS = """
 extensions += ["press.directives.mathematics", "press.directives.summaries"]
+extensions += ["press.directives.escaped"]
 html_math_renderer = "katex"
 """
 SUMMARY = "summary: {formula: eq-alpha, line: 'return a + b'}"
@@ -41,7 +42,8 @@ def test_a_tier_has_what_its_chapters_headers_name(book: SmallBook) -> None:
     assert first.h2.get_text().startswith("First") and second.h2.get_text().startswith("Second")
     assert [p.get_text() for p in first.find_all("p")] == [
         "1 alpha: to add.",
-        "return a + b\nsteps 1,000 · loss no add 0.700",
+        "return a + b",
+        "steps 1,000 · loss no add 0.700",
     ]
     assert first.find("annotation").get_text() == "x = 1"
     assert first.p.a["href"] == "../01-first/alpha.html"
