@@ -581,8 +581,7 @@ def take_in(memory, prompt):
 def answer(memories, task, scores, given, temperature=0):
     """What each memory of one prompt says, as `generate` would, in turns.
 
-    A server does not finish one answer before the next: in every round,
-    each that goes on gets one token.
+    As in a server: in every round each that goes on gets one token.
     """
     said, scores = [[] for _ in memories], [scores for _ in memories]
     going = list(range(len(memories)))
