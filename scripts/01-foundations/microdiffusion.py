@@ -36,7 +36,7 @@ CODES = 8  # numbers a digit: two thirds of what 64 pixels vary
 LEVELS = 50  # of noise; ten are enough for a worse digit
 END = 0.95  # of a quarter turn: at 1 no signal is left to divide by
 CLOCK = True  # False: nobody tells the network how much noise there is
-WIDTH = 64  # narrower than 17 inputs, the noise could not pass
+WIDTH = 64  # a dozen units guess about as well as a straight line, no better
 STEPS = 1_000  # 5,000 are better, and take a minute
 BATCH = 32
 LEARNING_RATE = 0.01  # falls to zero in a straight line over the run
@@ -45,7 +45,7 @@ STEPS_TRIED = [50, 10, 5, 2, 1]  # by either sampler
 SIZES = [2, 5, 10, 20]  # Gaussians in a mixture; [] leaves out all rivals
 WIDTHS = [0.2, 0.3, 0.4, 0.5, 0.6]  # of the noise on copies
 ROUNDS = 10  # of fitting a mixture: more moves little
-FLOOR = 0.1  # variance that no Gaussian of a mixture goes below
+FLOOR = 0.1  # no Gaussian is thinner: far below, one can settle on a digit
 SHOWN = [1.0, 0.6, 0.4, 0.2, 0.1, 0.0]  # shares of the levels in pictures
 # The file that the run reads: other bytes would give other numbers.
 HASHES = {"digits.csv.gz":
@@ -540,6 +540,19 @@ def compare(guessers, learn, held_out, judged):
     for name, band in bands:
         print(f"{name:12} |", *(f"{fmean(part):5.3f}" for part in band))
 
+# --- Steps, many and few ---
+def try_steps(guess, judged):
+    """What either sampler draws with fewer steps: the share told apart, and
+    the spread, the variance of the drawn codes, which is 1 for digits.
+    """
+    for steps in STEPS_TRIED:
+        ends = [denoise(guess, SAMPLES, steps, fresh)[-1]
+                for fresh in (1.0, 0.0)]
+        new, old = (told_apart(rows, judged) for rows in ends)
+        a, b = (fmean(v * v for row in rows for v in row) for rows in ends)
+        print(f"steps {steps:2} | apart: ancestral {new:.3f}, DDIM {old:.3f} "
+              f"| spread: ancestral {a:.2f}, DDIM {b:.2f}")
+
 # === Look at the way ===
 def show(name, path, learn, codes):
     """Three digits on their way out of noise; beside each the nearest."""
@@ -576,14 +589,15 @@ def rivals(learn, codes):
               for row in random.choices(learn, k=SAMPLES)]),
             ("one Gaussian", by_mixture(one), drawn(one, SAMPLES)),
             (f"{size} Gaussians", by_mixture(many), drawn(many, SAMPLES)),
-            ("in 50 steps", by_mixture(many),
+            (f"in {LEVELS} steps", by_mixture(many),
              denoise(by_mixture(many), SAMPLES, LEVELS, 1.0)[-1])]
 
 # === Main ===
 def main():
     random.seed(SEED)
     digits, others = load_digits()
-    if not (0 < END < 1 and CODES < 33 and LEVELS > 19 and min(
+    if not (0 < END < 1 and CODES < 33 and LEVELS > 19 and FLOOR > 0.04
+            and min(signal(LEVELS), 1 - signal(1)) > 1e-9 and min(
             CODES, WIDTH, BATCH, SAMPLES - 3, EXAMPLES - 24, HELD_OUT - 24,
             *SIZES, *STEPS_TRIED) > 0 and max([1, *STEPS_TRIED]) <= LEVELS
             and SAMPLES <= HELD_OUT and len(digits) >= EXAMPLES
@@ -606,10 +620,7 @@ def main():
              for _ in range(10)]
     print(f"digits learnt, ten draws | apart {fmean(floor):.3f} +- "
           f"{stdev(floor):.3f}")
-    for steps in STEPS_TRIED:
-        new, old = (told_apart(denoise(guess, SAMPLES, steps, fresh)[-1],
-                               judged) for fresh in (1.0, 0.0))
-        print(f"steps {steps:2} | apart: ancestral {new:.3f}, DDIM {old:.3f}")
+    try_steps(guess, judged)
 
 
 if __name__ == "__main__":
