@@ -327,10 +327,7 @@ def learn_pairs(name, weights, pairs):
 
 # === Spoil a digit ===
 def signal(level):
-    """alpha-bar: how much of the variance at a level is still the digit's.
-
-    It falls like a squared cosine, from 1 at level 0. Noise has the rest.
-    """
+    """alpha-bar: how much of the variance at a level is still the digit's."""
     return cos(END * pi / 2 * level / LEVELS) ** 2
 
 
@@ -393,12 +390,8 @@ def denoise(guess, count, steps, fresh):
 
 # === The perfect guesser ===
 def near(points, width):
-    """The best guess if digits are these points, spread by `width`.
-
-    Spoilt, a point is a Gaussian of variance c = a width^2 + 1 - a around
-    sqrt(a) times the point. So each has some probability of being the one
-    that was spoilt: the guess is the mean of what was added to them.
-    """
+    """The best guess if digits are these points, spread by `width`: the mean
+    of what was added, since spoilt, each is a Gaussian of variance c."""
     def guess(rows, level):
         a = signal(level)
         c = a * width * width + 1 - a
@@ -461,11 +454,8 @@ def drawn(mixture, count):
 
 # --- Guess by a mixture ---
 def by_mixture(mixture):
-    """The best guess if digits came from it; of one Gaussian, a linear one.
-
-    Spoilt, a mixture is one again: the guess is -sqrt(1 - a) times the
-    slope of its log density (Vincent, 2011).
-    """
+    """The best guess if digits came from it: spoilt, it is a mixture again,
+    and the guess -sqrt(1 - a) times the slope of its log density."""
     columns = transpose([axis for *_, axes in mixture for axis in axes])
 
     def guess(rows, level):
@@ -542,9 +532,7 @@ def compare(guessers, learn, held_out, judged):
 
 # --- Steps, many and few ---
 def try_steps(guess, judged):
-    """What either sampler draws with fewer steps: the share told apart, and
-    the spread, the variance of the drawn codes, which is 1 for digits.
-    """
+    """Both samplers; `spread` is the variance of codes, 1 for digits."""
     for steps in STEPS_TRIED:
         ends = [denoise(guess, SAMPLES, steps, fresh)[-1]
                 for fresh in (1.0, 0.0)]
