@@ -360,7 +360,7 @@ SMALL = {
     [
         {}, {"NOISE": 2}, {"POLICIES": {}}, {"BEST_OF": []}, {"IMITATE": [1], "IMITATED": 5},
         {"IMITATE": [0]}, {"DPO_BETAS": [1]}, {"LAMBDA": 0.0}, {"PENALTY": 9.0}, {"BETA": 1e-3},
-        {"POOL": 1, "SAMPLES": 1}, {"PRETRAIN": 0}, {"HELD_OUT": 1}, {"LETTERS": 0},
+        {"POOL": 1, "SAMPLES": 1}, {"PRETRAIN": 0}, {"HELD_OUT": 1}, {"LETTERS": 1},
         {"POLICIES": {"v": ("value", 1, 1, 3, 0.1, 0.0)}}, {"PAIRS": 9_999},
         {"POLICIES": {"wild": ("none", 2, 2, 4, 30.0, None)}, "PENALTY": 1.0},
     ],
@@ -377,7 +377,7 @@ def test_small_settings_end_well(script, monkeypatch, capsys, settings):
     "settings",
     [
         {"PAIRS": 0}, {"POOL": 0}, {"NOISE": 1}, {"BETA": 0}, {"HELD_OUT": 0}, {"HELD_OUT": 7_999},
-        {"PRETRAIN": 8_000}, {"BEST_OF": [0]}, {"LAYERS": 0},
+        {"PRETRAIN": 8_000}, {"BEST_OF": [0]}, {"LAYERS": 0}, {"LETTERS": 0},
         {"POLICIES": {"x": ("median", 1, 1, 1, 0.1, None)}},
         {"POLICIES": {"x": ("mean", 1, 0, 1, 0.1, None)}},
     ],

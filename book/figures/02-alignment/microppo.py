@@ -20,8 +20,9 @@ def pencil(run):
         places = [x + 0.36 * k for x in range(2)]
         left.bar(places, values, width=0.32, color=style.SERIES[k], label=f"{name} is drawn")
         for x, value in zip(places, values, strict=True):
-            left.text(x, value + (0.015 if value > 0 else -0.06), f"{value:+.2f}", ha="center",
-                      size=style.SMALL)  # fmt: skip
+            text = f"{value:+.2f}".replace("-", "−").replace("0.", ".")
+            height = value + (0.015 if value > 0 else -0.06)
+            left.text(x, height, text, ha="center", size=style.SMALL)
     for x, values in enumerate(pulls):
         left.plot(
             [x - 0.22, x + 0.58], [fmean(values)] * 2, color=style.INK, linestyle=style.DASHES[1]
@@ -40,8 +41,8 @@ def pencil(run):
         right.plot([1.3], [at], color=style.SERIES[k], marker=style.MARKERS[k], markersize=5)
         text, shift = ("no pull", 0.14) if gain > 0 else ("pulled back", -0.32)
         right.text(1.3, at + shift, text, ha="center", size=style.SMALL, color=style.SERIES[k])
-        right.text(0.6, heights[0] + 0.28, "advantage +1" if gain > 0 else "advantage −1",
-                   size=style.SMALL, color=style.SERIES[k])  # fmt: skip
+        text, shift = ("advantage +1", 0.42) if gain > 0 else ("advantage −1", 0.28)
+        right.text(0.6, heights[0] + shift, text, size=style.SMALL, color=style.SERIES[k])
     right.axhline(0, color=style.GREY, linewidth=0.6)
     right.set(xlabel="ratio of new chance to old", ylabel="to be raised", ylim=(-1.9, 1.75))
     right.set_xticks([0.6, 0.8, 1, 1.2, 1.4], [".6", ".8", "1", "1.2", "1.4"])
