@@ -88,8 +88,8 @@ def rates(run):
     ax.xaxis.set_major_locator(FixedLocator(grid))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(grid, [".0015", ".003", ".006", ".012"])
-    ax.set(xlabel="learning rate", ylabel="reached: score − .1 KL", ylim=(None, best + 0.012))
-    ax.legend(loc="lower center", fontsize=style.SMALL)
+    ax.set(xlabel="learning rate", ylabel="reached: score − .1 KL", ylim=(0.57, best + 0.012))
+    ax.legend(loc="lower left", ncols=2, fontsize=style.SMALL)
     return figure
 
 
@@ -116,13 +116,14 @@ def frontier(run):
         for rows in seeds:
             ax.plot([kl for _, kl, _ in rows], [share for share, *_ in rows], color=color,
                     marker="x", markersize=3, markeredgewidth=0.7, linestyle="none")  # fmt: skip
+        shift = (-4, 4) if label == "best of n" else (0, -13)
         for (kl, share), (*_, text) in zip(means, points, strict=True):
-            ax.annotate(text, (kl, share), (-3, 5), textcoords="offset points", ha="right",
-                        size=style.SMALL, color=color)  # fmt: skip
+            ax.annotate(text, (kl, share), shift, textcoords="offset points", size=style.SMALL,
+                        ha="right" if shift[0] else "center", color=color)  # fmt: skip
     start = fmean(float(one.rows(r"^reference +\| +([\d.]+) ")[0]) for one in main)
     ax.axhline(start, color=style.GREY, linewidth=0.9, linestyle=style.DASHES[2])
     ax.text(
-        10, start + 0.005, "the reference, at 0", ha="right", size=style.SMALL, color=style.GREY
+        4.2, start + 0.006, "the reference, at 0", ha="right", size=style.SMALL, color=style.GREY
     )
     ax.set_xscale("log")
     ax.set_xticks([0.2, 0.5, 1, 2, 4], [".2", ".5", "1", "2", "4"])
