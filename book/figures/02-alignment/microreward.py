@@ -52,7 +52,7 @@ def curves(run):
     figure = Figure(figsize=(style.WIDTH, 3.3))
     left, right = figure.subplots(1, 2, sharey=True)
     for row in _curves(run, 25, r"network \d+ +"):
-        left.plot(NS, row[1:], color=style.SERIES[0], linewidth=0.9, alpha=0.75)
+        left.plot(NS, row[1:], color=style.SERIES[0], linewidth=0.9, alpha=0.75, linestyle="-")
     _panel(left, "twelve networks")
     left.set_ylabel("girls' names, to the referee")
     for k, (name, label) in enumerate(NAMES.items()):
@@ -73,7 +73,7 @@ def lottery(run):
     inner = []
     for k, one in enumerate(run.seeds("over-seeds")):
         rows = _curves(one, 25, r"network \d+ +")
-        ax.plot(rows[:, 0], rows[:, -1], style.MARKERS[k], markersize=5, markerfacecolor="none",
+        ax.plot(rows[:, 0], rows[:, -1], style.MARKERS[k], markersize=5, fillstyle="none", mew=1.2,
                 color=style.SERIES[k], label=f"seed {one.seed}")  # fmt: skip
         inner.append(rows[:, [0, -1]] - rows[:, [0, -1]].mean(0))
     slope = np.corrcoef(np.concatenate(inner).T)[0, 1]
