@@ -80,7 +80,7 @@ def lottery(run):
     ax.set_title(f"correlation within the seeds: {slope:.2f}")
     ax.set(xlabel="held-out pairs ranked rightly", ylabel="girls' names, best of 1,024",
            ylim=(0, 1.05))  # fmt: skip
-    ax.legend(loc="lower left", ncols=2)
+    ax.legend(loc="lower right", ncols=2)
     ax.grid(axis="y")
     return figure
 
