@@ -52,10 +52,12 @@ def climb(run):
     runs = run.seeds("over-seeds")
     for k, one in enumerate(runs):
         steps, aloud, *_ = zip(*one.rows(STEP), strict=True)
-        left.plot([step - 5 for step in steps], aloud, color=style.SERIES[0], label=f"{one.seed}",
+        start = one.rows(WAYS)[0][2]
+        middles = [0, *(step - 5 for step in steps)]  # of the ten steps that a row tells of
+        left.plot(middles, [start, *aloud], label=f"{one.seed}", color=style.SERIES[0],
                   marker=style.MARKERS[k], linestyle=style.DASHES[k])  # fmt: skip
-    left.set(xlabel="step of GRPO", ylabel="share aloud", ylim=(0, 1), xlim=(0, 40))
-    left.legend(title="seed", loc="lower right")
+    left.set(xlabel="step of GRPO", ylabel="share aloud", ylim=(0, 1), xlim=(-1, 40))
+    left.legend(title="seed", loc=(0.34, 0.36), ncols=2)
     left.grid(axis="y")
     who = ["taught", "coin", "own right", "grpo", "aloud only"]
     for k, one in enumerate(runs):
@@ -86,8 +88,8 @@ def paid(run):
             points.append((0.0 if pay is None else pay * aloud - direct, after - before))
         ax.plot(*zip(*points, strict=True), linestyle="none", color=style.SERIES[k],
                 marker=style.MARKERS[k], markersize=6, label=label)  # fmt: skip
-    ax.axhline(0, color=style.GREY, linewidth=0.8)
-    ax.axvline(0, color=style.GREY, linewidth=0.8)
+    ax.axhline(0, color=style.GREY, linewidth=0.8, zorder=0)
+    ax.axvline(0, color=style.GREY, linewidth=0.8, zorder=0)
     ax.set(
         xlabel="earned aloud, less earned at once, before",
         ylabel="change of the share aloud",
