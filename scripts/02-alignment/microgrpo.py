@@ -726,7 +726,7 @@ def push(model, answers, clip, number):
     return clipped_loss(logits, targets, earned, chances, clip, number)
 
 
-# === Climb ===
+# === Climb on checked answers ===
 def grpo(model, task, change, curve=False):
     """(a tuned copy, tokens of work, share of symbols clipped).
 
