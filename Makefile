@@ -35,6 +35,7 @@ figures: runs  ## draw the figures of the transcripts that changed
 	$(if $(filter 1,$(DRAFT)),-)@$(RUN) press.figures.draw  # a draft shows old ones then
 
 html: figures  ## build/html/index.html, without TeX (DRAFT=1: pages whatever their claims, in build/html-draft)
+	@$(RUN) press.run
 	@$(RUN) press.build html
 
 pdf: figures  ## build/no-magic.pdf and a PDF a chapter (PAPER=letter; DRAFT=1: a fast look)
