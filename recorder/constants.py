@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from recorder.guard import constants
-from recorder.sections import cut
+from recorder.sections import HEADER, cut
 
 SECTION = "Settings"
 FILES = "HASHES"  # vouches for the data, and is not to be set
@@ -49,7 +49,7 @@ def _comments(source: str) -> dict[int, tuple[str, bool]]:
     return {
         token.start[0]: (token.string.lstrip("# "), not token.line[: token.start[1]].strip())
         for token in tokens
-        if token.type == tokenize.COMMENT
+        if token.type == tokenize.COMMENT and not HEADER.match(token.line)
     }
 
 

@@ -104,11 +104,9 @@ class Elsewhere(SphinxPostTransform):
     """Put the address of the page in the place of the panel where no program can run."""
 
     default_priority = 5
-    formats = ("html", "latex")
+    builders = ("latex", "epub")
 
     def run(self, **kwargs: Any) -> None:
-        if self.app.builder.name == "html":
-            return
         citations = self.env.get_domain("citations").data["chapters"]
         for node in list(self.document.findall(run_panel)):
             url = citations[node["chapter"]].url

@@ -22,7 +22,7 @@ MODULE = {
     "import.meta.url": '"file:///pyodide/pyodide.asm.mjs"',
 }
 NOTICE = """\
-// Pyodide {version}, which is CPython {python} for browsers, and what begins a run of a program in it.
+// Pyodide {version}, CPython {python} for browsers, and what begins a run of a program in it.
 // Pyodide: Mozilla Public License 2.0, sources: https://github.com/pyodide/pyodide
 // CPython: Python Software Foundation License 2, sources: https://www.python.org
 """
@@ -57,7 +57,7 @@ def code(pyodide: Path) -> str:
             raise BookError(f"pyodide.asm.mjs has no `{old}` any more: see press/run/pack.py.")
         module = module.replace(old, new)
     own = (HERE / "worker.js").read_text(encoding="utf-8")
-    return "\n".join(["\"use strict\";", "self.importScripts = undefined;", loader, module, own])
+    return "\n".join(['"use strict";', "self.importScripts = undefined;", loader, module, own])
 
 
 def data(name: str, content: bytes) -> bytes:

@@ -15,8 +15,9 @@ from recorder.plan import all_runs
 from tests.workshop import ROOT, Workshop
 
 CFF = "title: Small\nauthors: [{name: We}]\nversion: 1.2.0\ndate-released: 2026-03-04\n"
-MADE = ("no-magic.pdf", "no-magic-letter.pdf", "no-magic.epub", "html/01-tier/one.html")
-CHAPTER = "chapters/one.pdf"
+RUNTIME = "html/_static/run/runtime.js"
+MADE = ("no-magic.pdf", "no-magic-letter.pdf", "no-magic.epub", RUNTIME)
+PAGE, CHAPTER = "html/01-tier/one.html", "chapters/one.pdf"
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def made(recorded: Workshop, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recorded book of which everything was made."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     recorded.write("CITATION.cff", CFF)
-    for name in (*MADE, CHAPTER):
+    for name in (*MADE, PAGE, CHAPTER):
         recorded.write(f"build/{name}", name)
     recorded.write("build/html/.buildinfo", "for the next build")
     return recorded.root
@@ -59,7 +60,8 @@ def test_the_same_bytes_whenever_it_is_gathered(made: Path) -> None:
 def test_the_web_pages_unfold_into_one_folder(made: Path) -> None:
     dist.gather(made)
     with zipfile.ZipFile(made / "build/dist/no-magic-1.2.0-html.zip") as file:
-        [page] = file.infolist()
+        page, runtime = file.infolist()
+        assert runtime.filename == "no-magic-1.2.0/_static/run/runtime.js"
         assert page.filename == "no-magic-1.2.0/01-tier/one.html"
         assert page.date_time == (2023, 11, 14, 22, 13, 20)
         assert file.read(page) == b"html/01-tier/one.html"

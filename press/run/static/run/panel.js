@@ -1,7 +1,7 @@
 // The Run panel of a chapter's page. Comes with the first press of one of its buttons.
 noMagic.files.panel = (form, load, say) => {
   const KEPT = 10_000; // lines of output that the page keeps; the worker counts on it
-  const PACE = 100; // milliseconds between two looks at what has come
+  const PACE = 200; // milliseconds between two looks at what has come
   const part = (name) => form.querySelector(`.run-${name}`);
   const [pre, note, clock, program, numbers] = ["lines", "note", "clock", "program", "numbers"].map(part);
   const fields = [...part("settings").querySelectorAll("[name]")];
