@@ -2,131 +2,53 @@
 
 import http.server
 import json
+import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser
 
-from press.system import chromium
+from bench import firefox
+from bench.pages import below
+from bench.panel import (
+    DESKTOP,
+    Opener,
+    in_chromium,
+    in_firefox,
+    launched_chromium,
+    page_in_chromium,
+)
 from recorder.records import read_json
 from recorder.transcript import Transcript
-from tests import firefox
 from tests.workshop import wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 HTML = ROOT / "build" / "html"
 NAME = "01-foundations/microtokenizer"  # the quickest program
 PAGE = f"{NAME}.html"
-DESKTOP, PHONE = 1200, 390
+PHONE = 390
 KEPT = 10_000
 OF_THE_THEME = {"region"}  # as in tests/test_browser.py
 
 
-@dataclass
-class Tab:
-    """A page with a Run panel: what a reader does there, and sees."""
-
-    evaluate: Callable[[str], Any]  # what the body of an async function gives in the page
-    workers: Callable[[], int]
-    requests: list[str]
-
-    def press(self, selector: str) -> None:
-        self.evaluate(f"document.querySelector('form.run {selector}').click();")
-
-    def set(self, name: str, value: str) -> None:
-        self.evaluate(f"document.querySelector('#run-{name}').value = {json.dumps(value)};")
-
-    def edit(self, program: str) -> None:
-        """Write another program in the place of the chapter's."""
-        self.press("button[name=edit]")
-        self.wait("document.querySelector('#run-program').value")
-        self.set("program", program)
-
-    def run(self, button: str = "run") -> None:
-        self.press(f"button[name={button}]")
-
-    def wait(self, expression: str) -> None:
-        wait_until(lambda: self.evaluate(f"return Boolean({expression});"))
-
-    def status(self) -> str:
-        return str(self.evaluate("return document.querySelector('.run-status').textContent;"))
-
-    def over(self) -> str:
-        """What the panel says at the end of a run."""
-        wait_until(lambda: not self.status().startswith(("Loads", "Runs")))
-        return self.status()
-
-    def lines(self, kind: str = "") -> list[str]:
-        found = self.evaluate(
-            f"return [...document.querySelectorAll('.run-lines > {kind or '*'}')]"
-            ".map(one => one.textContent);"
-        )
-        return [line.removesuffix("\n") for line in found]
-
-
-Opener = Callable[..., AbstractContextManager[Tab]]
-
-
 @pytest.fixture(scope="module")
 def chromium_browser() -> Iterator[Browser]:
-    path = chromium.find()
-    assert path, chromium.MISSING
     assert (HTML / "_static/run/runtime.js").is_file(), "the pages have no Python: run `make html`"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with launched_chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def firefox_browser() -> Iterator[firefox.Firefox]:
     with firefox.launched() as browser:
         yield browser
-
-
-@contextmanager
-def in_chromium(
-    browser: Browser, url: str, width: int = DESKTOP, before: str = "", **options: Any
-) -> Iterator[Tab]:
-    with page_in_chromium(browser, url, width, before, **options) as (tab, _):
-        yield tab
-
-
-@contextmanager
-def page_in_chromium(
-    browser: Browser, url: str, width: int = DESKTOP, before: str = "", **options: Any
-) -> Iterator[tuple[Tab, Page]]:
-    """A page with its panel; `before` runs before all scripts. Nothing may be an error there."""
-    context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-    page = context.new_page()
-    if before:
-        page.add_init_script(before)
-    faults: list[str] = []
-    requests: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda request: requests.append(request.url))
-    page.goto(url)
-    body = "async () => {{ {} }}".format
-    yield Tab(lambda s: page.evaluate(body(s)), lambda: len(page.workers), requests), page
-    context.close()
-    assert not faults, faults
-
-
-@contextmanager
-def in_firefox(
-    browser: firefox.Firefox, url: str, width: int = DESKTOP, before: str = ""
-) -> Iterator[Tab]:
-    with browser.opened(url, width, before=before) as tab:
-        yield Tab(tab.evaluate, tab.workers, tab.requests)
 
 
 @pytest.fixture(params=["chromium", "firefox"])
@@ -188,9 +110,7 @@ def test_another_setting_gives_another_output_and_reset_the_books(
         assert any("Bob met" in line for line in marked)
         same = tab.lines("span")
         assert "merge    0 | ' t'    | ' ' + 't'     |  3247" in same
-        assert tab.evaluate("return document.querySelector('.run-set').textContent;") == (
-            ", MERGES = 15, SENTENCE = 'Bob met Alice.'"
-        )
+        assert tab.text("set") == (", MERGES = 15, SENTENCE = 'Bob met Alice.'")
         tab.press("button[type=reset]")
         tab.wait("document.querySelector('.run-status').textContent.startsWith('All values')")
         assert tab.evaluate("return document.querySelector('#run-MERGES').value;") == "1_000"
@@ -218,25 +138,12 @@ ENDLESS = "print('begun')\nwhole = bytearray(b'1') * 300_000_000\nprint('held')\
 
 
 def memory() -> int:
-    """Bytes that the browsers begun by this process hold, shared ones divided."""
-    total, known = 0, {str(threading.main_thread().native_id)}
-    parents = {}
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            parents[status.parent.name] = re.search(r"PPid:\t(\d+)", status.read_text())[1]  # type: ignore[index]
-        except OSError:  # it has just ended
-            continue
-    grown = True
-    while grown:
-        more = {process for process, parent in parents.items() if parent in known} - known
-        known |= more
-        grown = bool(more)
-    for process in known - {str(threading.main_thread().native_id)}:
-        try:
-            rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
-            total += int(re.search(r"Pss: +(\d+)", rollup)[1]) * 1024  # type: ignore[index]
-        except (OSError, TypeError):
-            continue
+    """Bytes that the browsers hold which this process began; what they share is divided."""
+    total = 0
+    for process in below(os.getpid())[1:]:
+        with suppress(OSError):  # it has just ended
+            rollup = Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii")
+            total += int(rollup.partition("\nPss:")[2].split()[0]) * 1024
     return total
 
 
@@ -257,7 +164,7 @@ def test_stop_ends_an_endless_loop_at_once_and_gives_its_memory_back(
         wait_until(lambda: memory() < held - 250_000_000)
         assert tab.lines() == ["begun", "held"]
         tab.press("[name=stop]")
-        assert tab.status() == "Nothing runs."
+        assert tab.text("status") == "Nothing runs."
 
 
 # --- What goes wrong ends in a sentence
@@ -271,8 +178,7 @@ def test_output_without_end_keeps_the_last_lines_and_says_so(opened: Opener, pla
         tab.press("[name=stop]")
         numbers = list(map(int, tab.lines()))
         assert len(numbers) == KEPT and numbers == list(range(numbers[0], numbers[0] + KEPT))
-        note = tab.evaluate("return document.querySelector('.run-note').textContent;")
-        assert note == f"Of {numbers[-1]:,} lines the last 10,000 are kept."
+        assert tab.text("note") == f"Of {numbers[-1]:,} lines the last 10,000 are kept."
 
 
 def test_a_line_without_end_is_cut_and_says_so(opened: Opener, place: str) -> None:
@@ -293,7 +199,7 @@ FIRST = "The program stopped in line 1, section \u201cDocstring\u201d: "
         ("\nraise SystemExit('no data')\n", "no data."),
         ("import numpy\n", f"{FIRST}ModuleNotFoundError, "),
         ("def f(): f()\nf()\n", f"{FIRST}RecursionError, "),
-        ("x = 'a' * 2**31\n", f"{FIRST}it needs more memory than a page may have."),
+        ("x = [0] * 2**30\n", f"{FIRST}it needs more memory than a page may have."),
     ],
     ids=["syntax", "its own words", "no such module", "recursion", "memory"],
 )
@@ -330,7 +236,7 @@ def test_a_browser_that_lacks_what_it_takes_is_told_so(
 ) -> None:
     before, sentence = FORBIDDEN[what]
     with opened(f"{place}/{PAGE}", before=before) as tab:
-        assert tab.status().startswith(sentence)
+        assert tab.text("status").startswith(sentence)
         assert tab.evaluate("return document.querySelector('.run-parts').hidden;")
 
 

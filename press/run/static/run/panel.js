@@ -129,7 +129,6 @@ noMagic.files.panel = (form, load, say) => {
       run.look = setInterval(look, PACE);
     } catch (error) {
       if (run !== mine) return;
-      run.known ??= () => true;
       close();
       throw error;
     }
@@ -154,7 +153,6 @@ noMagic.files.panel = (form, load, say) => {
   const stop = () => {
     if (!run) return say("Nothing runs.");
     const after = run.begun ? ` after ${time((performance.now() - run.begun) / 1_000)}` : "";
-    run.known ??= () => true;
     close();
     say(`Stopped${after}; what it had of memory is given back.`);
   };
