@@ -6,7 +6,9 @@ import tokenize
 from dataclasses import dataclass
 from pathlib import Path
 
+from recorder.errors import BookError
 from recorder.guard import constants
+from recorder.layout import shown
 from recorder.sections import HEADER, cut
 
 SECTION = "Settings"
@@ -25,13 +27,20 @@ class Constant:
 def read(source: str, path: Path) -> list[Constant]:
     """The settings of a script's text, in order; `path` is for messages.
 
-    A comment stands behind the value, on its last line, or else in the lines right before.
+    A comment stands behind the value, on its last line, or else in the lines right before. Raises
+    BookError for a text that is no Python.
     """
+    try:
+        tree = ast.parse(source)
+    except SyntaxError as error:
+        raise BookError(
+            f"{shown(path)} is no Python: {error.msg} in line {error.lineno}."
+        ) from error
     places = [part for part in cut(source, path) if part.title == SECTION]
     comments = _comments(source)
     return [
         Constant(name, _value(source, node), _comment(node, comments))
-        for name, node in constants(ast.parse(source)).items()
+        for name, node in constants(tree).items()
         if name != FILES and any(part.first <= node.lineno <= part.last for part in places)
     ]
 

@@ -5,7 +5,7 @@ there. All that it shows comes from the script, the chapter's header and the rec
 print and in e-readers a line gives the page's address instead, where the edition has one.
 """
 
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -120,36 +120,39 @@ def give(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None or app.builder.name != "html":
         return
     root, out = house.root(app.env), Path(app.outdir) / ROOM
-    try:
-        files = dict(given(app.env, root))
-    except BookError as error:
-        house.warn(error, "")
-        return
     if (root / RUNTIME).is_file():
-        files["runtime"] = (root / RUNTIME).read_bytes()
-    for name, content in files.items():
-        file = out / f"{name}.js"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-
-
-def given(env: BuildEnvironment, root: Path) -> Iterator[tuple[str, bytes]]:
-    """Each chapter's program and transcript, and the data files that any program names."""
-    read: set[str] = set()
-    for chapter in sorted(filter(house.is_chapter, env.found_docs)):
-        source = script_path(root, chapter).read_text(encoding="utf-8")
-        files = sorted(Path(path).name for path in data.listed(root))
-        content = {
-            "script": house.script(chapter),
-            "source": source,
-            "transcript": Transcript.of(Run(root, chapter)).text,
-            "data": [name for name in files if name in source],
-        }
-        read |= set(content["data"])
+        write(out, "runtime", (root / RUNTIME).read_bytes())
+    data_files: set[str] = set()
+    for chapter in sorted(filter(house.is_chapter, app.env.found_docs)):
+        try:
+            content = given(root, chapter)
+        except (BookError, FileNotFoundError):  # told where the chapter is read
+            continue
+        data_files |= set(content["data"])
         name = f"chapters/{chapter.split('/')[1]}"
-        yield name, pack.given(name, content)
-    for file in sorted(read):
-        yield f"data/{file}", pack.data(file, (root / data.FOLDER / file).read_bytes())
+        write(out, name, pack.given(name, content))
+    for file in sorted(data_files):
+        with suppress(FileNotFoundError):  # told where the archive of the programs is made
+            write(out, f"data/{file}", pack.data(file, (root / data.FOLDER / file).read_bytes()))
+
+
+def given(root: Path, chapter: str) -> dict[str, Any]:
+    """A chapter's program, what it printed, and the names of the data files that it names."""
+    source = script_path(root, chapter).read_text(encoding="utf-8")
+    files = sorted(Path(path).name for path in data.listed(root))
+    return {
+        "script": house.script(chapter),
+        "source": source,
+        "transcript": Transcript.of(Run(root, chapter)).text,
+        "data": [name for name in files if name in source],
+    }
+
+
+def write(folder: Path, name: str, content: bytes) -> None:
+    """Write one of the panel's files."""
+    file = folder / f"{name}.js"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
 
 
 def serve(app: Sphinx) -> None:

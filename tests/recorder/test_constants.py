@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
 from recorder import constants
 from recorder.constants import Constant
+from recorder.errors import BookError
 
 SCRIPT = '''"""A script."""
 # === Settings ===
@@ -37,3 +40,8 @@ def test_settings_have_their_values_and_their_reasons() -> None:
 
 def test_a_script_without_settings_has_none() -> None:
     assert constants.read("print(1)\n", Path("one.py")) == []
+
+
+def test_a_script_that_is_no_python_is_said() -> None:
+    with pytest.raises(BookError, match=r"^tier/one.py is no Python: .* in line 2\.$"):
+        constants.read("SEED = 1\nSTEPS = (\n", Path("tier/one.py"))
