@@ -66,7 +66,6 @@ class Tab:
     def __init__(self, browser: Firefox, context: str) -> None:
         self._browser, self._context = browser, context
 
-    @property
     def requests(self) -> list[str]:
         """The addresses that the page has asked for; Firefox tells of no files."""
         told = (event["params"] for event in self._browser.events)

@@ -21,7 +21,7 @@ class Panel:
 
     evaluate: Callable[[str], Any]  # what the body of an async function gives in the page
     workers: Callable[[], int]  # how many there are
-    requests: list[str]  # the addresses that the page asked for
+    requests: Callable[[], list[str]]  # the addresses that the page asked for
 
     def press(self, selector: str) -> None:
         self.evaluate(f"document.querySelector('form.run {selector}').click();")
@@ -91,7 +91,7 @@ def page_in_chromium(
     panel = Panel(
         lambda script: page.evaluate(f"async () => {{ {script} }}"),
         lambda: len(page.workers),
-        requests,
+        lambda: requests,
     )
     yield panel, page
     context.close()

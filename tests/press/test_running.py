@@ -51,7 +51,7 @@ def test_the_panel_stands_behind_the_whole_transcript(book: SmallBook) -> None:
     form = panel(book)
     before = form.find_previous_sibling("div")
     assert "transcript" in before["class"] and before.find(class_="provenance")
-    assert form.parent.h2.text.startswith("The run")
+    assert form.parent["id"] == "the-run"
     assert form["data-seconds"] == "41.26" and form["data-room"] == "../_static/run/"
     assert 'form class="run"' not in book.page("02-second/beta")  # has no section of that name
 
