@@ -12,7 +12,7 @@ export MPLCONFIGDIR ?= $(CURDIR)/build/matplotlib
 unexport PYTHONHOME PYTHONPATH PYTHONSAFEPATH  # a reader's own: here they hide what belongs here
 
 .DEFAULT_GOAL := help
-.PHONY: help book runs long figures html pdf epub dist check test prove audit bench lock readmes clean setup setup-test
+.PHONY: help book runs long figures html pdf epub dist site check test prove audit bench lock readmes clean setup setup-test
 
 help:  ## name every target
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -52,6 +52,12 @@ dist: setup  ## build/dist/: all files of an edition, named with its version, an
 	@$(MAKE) --no-print-directory epub
 	@$(MAKE) --no-print-directory html
 	@$(RUN) press.dist
+
+site: setup  ## build/site/: the web pages, the books and what machines read, for any static host
+	@$(MAKE) --no-print-directory pdf DRAFT= PAPER=a4
+	@$(MAKE) --no-print-directory epub DRAFT=
+	@$(MAKE) --no-print-directory html DRAFT=
+	@$(RUN) press.site
 
 check: setup-test  ## style, types and house rules, in seconds
 	@.venv/bin/ruff check .

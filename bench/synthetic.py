@@ -5,10 +5,12 @@ facts and claims, formulas, a table, a figure, citations, exercises with solutio
 recorder and the press are the book's own, copied.
 """
 
-import json
 import random
 import shutil
+from datetime import date
 from pathlib import Path
+
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 COPIED = (*("recorder", "press", "book/conf.py", "requirements.lock", "CITATION.cff", "LICENSE"),)
@@ -16,6 +18,7 @@ TIERS = ("01-foundations", "02-alignment", "03-systems", "04-agents")
 NONSENSE = """a number that nobody asked for stands beside each token until the loss has seen it
 once more and the row of weights which held it moves a little while all others wait their turn"""
 WORDS = NONSENSE.split()
+DAY = date(2026, 11, 22)  # on which all of it was written
 SECTIONS = 12  # of a script; a chapter has as many paragraphs of 120 words, and formulas
 PICTURE = "01-foundations/microtokenizer-cuts"  # lent by the real book to every chapter
 
@@ -69,12 +72,13 @@ def _script(stem: str) -> str:
 def _text(stem: str, before: str, draw: random.Random) -> str:
     head = {
         "teaches": f"how {stem} works",
+        "added": DAY,
         "paper": _works(stem)[0],
         "builds_on": [before] if before else [],
         "facts": {"first": r"step  1 \| \w+ +(\d+)", "last": r"step 29 \| \w+ +(\d+)"},
     }
     lines = [
-        f"---\n{json.dumps(head)}\n---\n# About {stem}\n",
+        f"---\n{yaml.safe_dump(head)}---\n# About {stem}\n",
         f"{_prose(draw, 120)} {{cite:p}}`{','.join(_works(stem))}`\n",
         "```{drawn} cuts\n:alt: Boxes.\nWhat others have drawn.\n```\n",
         "| symbol | name | shape |\n|---|---|---|\n| $x$ | `number` | 1 |\n\n## The walk\n",

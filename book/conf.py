@@ -55,6 +55,7 @@ bibtex_reference_style = "round"
 
 # Each format's settings and its look are in its room of the press.
 extensions += ["press.directives.mathematics"]
+html_baseurl = f"{this.url}/" if this.url else ""  # of canonical links
 for room in (html, pdf, epub):
     extensions.append(room.__name__)
     globals().update(room.SETTINGS)

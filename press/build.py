@@ -31,6 +31,7 @@ from recorder.records import Record, read_json, write_whole
 from recorder.settings import switch
 
 BUILD = ROOT / "build"
+DRAFT = "-draft"  # what the names of drafts end in
 OFFERED = (f"{edition.STEM}.pdf", f"{edition.STEM}.epub")  # by the web pages, when they are made
 HERE = ROOT  # where recorder.told is found
 
@@ -77,11 +78,12 @@ def sources() -> str:
 def already_read(here: Record) -> Path | None:
     """What Sphinx has read for another format, if it is as that build left it.
 
-    It is the same for all formats, and what changed since is read anew.
+    It is the same for all formats, and what changed since is read anew. A draft's pages say what
+    differs from the book, and are read for a draft alone.
     """
     for marker in sorted(BUILD.glob(".*-made")):
         name, last = marker.name[1 : -len("-made")], read_json(marker)
-        same = last.get("machine") == here["machine"]
+        same = last.get("machine") == here["machine"] and (suffix() or not name.endswith(DRAFT))
         if same and last.get("trees") == digest(_trees(name).rglob("*")):
             return _trees(name)
     return None
@@ -91,46 +93,62 @@ def _trees(name: str) -> Path:
     return BUILD / "doctrees" / name
 
 
+def _marker(name: str) -> Path:
+    return BUILD / f".{name}-made"
+
+
+def made(name: str, besides: Collection[str]) -> str:
+    """A hash of all that was made for a folder, but for files that are made of that."""
+    files = [path for room in (BUILD / name, _trees(name)) for path in room.rglob("*")]
+    return digest(path for path in files if path.name not in besides)
+
+
+def left(name: str, besides: Collection[str]) -> Record:
+    """What the marker of a folder says, if the folder is as that build left it; else {}."""
+    last = read_json(_marker(name))
+    return last if last.get("made") == made(name, besides) else {}
+
+
+def begins_with(name: str, here: Record, besides: Collection[str]) -> str:
+    """The folder from which a build may go on: its own, or a draft that of the book; or ""."""
+    for known in dict.fromkeys((name, name.removesuffix(DRAFT))):
+        if left(known, besides).get("machine") == here["machine"]:
+            return known
+    return ""
+
+
 def sphinx(builder: str, folder: str = "", besides: Collection[str] = ()) -> None:
     """Run one Sphinx builder; exit with its status if it fails, or warns of anything but a draft.
 
     `besides` are the names of files in its folder that are made of what it made.
     """
     name = folder or builder
-    out, trees = BUILD / name, _trees(name)
-    marker = BUILD / f".{name}-made"
-
-    def made() -> str:
-        files = [path for room in (out, trees) for path in room.rglob("*")]
-        return digest(path for path in files if path.name not in besides)
-
     here: Record = {"machine": machine(), "sources": sources()}
-    last = read_json(marker)
-    whole = last.get("made") == made()
-    if whole and last | here == last:
+    last = left(name, besides)
+    if last and last | here == last:
         return
     workshop = BUILD / f".{name}-being-made"
-    rooms = {workshop / "out": out, workshop / "doctrees": trees}
+    rooms = {workshop / "out": BUILD / name, workshop / "doctrees": _trees(name)}
     shutil.rmtree(workshop, ignore_errors=True)
     workshop.mkdir()
     sign = workshop / ".sign"  # goes with the folder, if somebody takes it
     sign.touch()
-    if whole and last.get("machine") == here["machine"]:
-        for copy, room in rooms.items():
-            shutil.copytree(room, copy)
+    if begun := begins_with(name, here, besides):
+        shutil.copytree(BUILD / begun, workshop / "out")
+        shutil.copytree(_trees(begun), workshop / "doctrees")
     elif read := already_read(here):
         shutil.copytree(read, workshop / "doctrees")
     _run_sphinx(builder, *rooms)
     if not sign.exists():
         sys.exit(f"Folders of build/ vanished while {name} was made; make again.")
-    marker.unlink(missing_ok=True)
+    _marker(name).unlink(missing_ok=True)
     for copy, room in rooms.items():
         shutil.rmtree(room, ignore_errors=True)
         room.parent.mkdir(exist_ok=True)
         copy.rename(room)
     shutil.rmtree(workshop)
-    here |= {"made": made(), "trees": digest(trees.rglob("*"))}
-    write_whole(marker, json.dumps(here).encode())
+    here |= {"made": made(name, besides), "trees": digest(_trees(name).rglob("*"))}
+    write_whole(_marker(name), json.dumps(here).encode())
 
 
 def _run_sphinx(builder: str, out: Path, trees: Path) -> None:
@@ -188,7 +206,7 @@ def same(one: Path, other: Path) -> bool:
 
 def suffix() -> str:
     """What the names of drafts end in."""
-    return "-draft" if switch("DRAFT") else ""
+    return DRAFT if switch("DRAFT") else ""
 
 
 def main() -> None:

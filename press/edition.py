@@ -146,6 +146,12 @@ def commit(root: Path) -> str:
     return _git(root, "describe", "--always", "--abbrev=10", "--dirty=, changed")
 
 
+def committed(root: Path, file: str) -> str:
+    """The text of a file, by its path from the root, in the commit that is checked out, or ""."""
+    known = _git(root, "ls-tree", "--name-only", "HEAD", file)
+    return _git(root, "show", f"HEAD:{file}") if known else ""
+
+
 def epoch(root: Path) -> str:
     """The time the book carries: SOURCE_DATE_EPOCH, or the last commit's, or CITATION.cff's."""
     given = os.environ.get("SOURCE_DATE_EPOCH", "")

@@ -24,6 +24,7 @@ from recorder.records import write_whole
 
 FILE = Path("book/path.txt")
 DRAWN = Path("build/path.json")
+TITLE = re.compile(r"^# +(.+?)[ \t]*$", re.MULTILINE)
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -88,9 +89,38 @@ def chapters(root: Path) -> list[Path]:
 def header_of(root: Path, document: str) -> Header:
     """A chapter's header, which must say what the chapter teaches."""
     found = header.read(root / "book" / f"{document}.md")
-    if not found.teaches:
-        raise BookError(f"book/{document}.md: the header has no line 'teaches: ...'; write one.")
+    for key, value in (("teaches", found.teaches), ("added", found.added)):
+        if not value:
+            raise BookError(f"book/{document}.md: the header has no line '{key}: ...'; write one.")
     return found
+
+
+def title(root: Path, document: str) -> str:
+    """The first heading of a chapter or of a tier's opener, as it is written."""
+    text = (root / "book" / f"{document}.md").read_text(encoding="utf-8")
+    found = TITLE.search(header.FRONT_MATTER.sub("", text))
+    if not found:
+        raise BookError(f"book/{document}.md has no title; begin it with a line '# ...'.")
+    return found[1]
+
+
+def algorithm(root: Path, document: str) -> str:
+    """The name of the algorithm of a chapter: its title as far as the colon."""
+    return title(root, document).partition(":")[0]
+
+
+def tiers(stops: Iterable[Stop]) -> dict[str, list[Stop]]:
+    """The chapters of each tier, by number."""
+    found: dict[str, list[Stop]] = {}
+    for stop in sorted(stops, key=lambda stop: stop.number):
+        found.setdefault(stop.tier, []).append(stop)
+    return found
+
+
+def newest(stops: Iterable[Stop]) -> list[Stop]:
+    """The chapters that joined the book last, all on one day."""
+    last = max(stop.header.added for stop in stops if stop.header.added)
+    return [stop for stop in stops if stop.header.added == last]
 
 
 def planned(root: Path, tier: str) -> list[str]:

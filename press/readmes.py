@@ -16,10 +16,6 @@ from recorder.layout import ROOT
 PATH = re.compile(r"(^\| no\. \| chapter \|.*\n\|[-|]+\|\n)(?:\|.*\n)*", re.MULTILINE)
 
 
-def tiers(stops: list[Stop]) -> list[str]:
-    return sorted({stop.tier for stop in stops})
-
-
 def readme(root: Path, tier: str) -> str:
     """The README of a tier."""
     opener = (root / "book" / tier / "index.md").read_text(encoding="utf-8")
@@ -54,7 +50,7 @@ def row(stop: Stop) -> str:
 def stale(root: Path = ROOT) -> Iterator[str]:
     """A sentence for each README that does not say what the headers say."""
     stops = path.read(root)
-    for tier in tiers(stops):
+    for tier in path.tiers(stops):
         file = root / "scripts" / tier / "README.md"
         text = file.read_text(encoding="utf-8") if file.is_file() else ""
         if text != readme(root, tier):
@@ -73,7 +69,7 @@ def whole(root: Path, stops: list[Stop]) -> str:
 
 def main() -> None:
     stops = path.read()
-    for tier in tiers(stops):
+    for tier in path.tiers(stops):
         (ROOT / "scripts" / tier / "README.md").write_text(readme(ROOT, tier), encoding="utf-8")
     (ROOT / "README.md").write_text(whole(ROOT, stops), encoding="utf-8")
 

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ FACT_NAME = re.compile(r"[a-z][a-z0-9_]*")
 EXPERIMENT_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 CONSTANT_NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 CHAPTER_NAME = re.compile(r"[a-z][a-z0-9]*")
-KEYS = {"teaches", "paper", "builds_on", "terms", "headline", "facts", "experiments"}
+KEYS = {"teaches", "added", "paper", "builds_on", "terms", "headline", "facts", "experiments"}
 TERM = re.compile(r"\S(.*\S)?")
 
 
@@ -41,16 +42,17 @@ class Experiment:
 class Header:
     """What a chapter's front matter declares: facts are name -> pattern.
 
-    `teaches` is a line for lists of chapters; `paper` the key, in references.bib, of the original
-    paper; `builds_on` names the chapters that the reader needs first, by script; `terms` are the
-    glossary's terms that the chapter introduces; `headline` names the facts whose spread over
-    seeds `make prove` prints.
+    `teaches` is a line for lists of chapters; `added` the day on which the chapter joined the
+    book; `paper` the key, in references.bib, of the original paper; `builds_on` names the chapters
+    that the reader needs first, by script; `terms` are the glossary's terms that the chapter
+    introduces; `headline` names the facts whose spread over seeds `make prove` prints.
     """
 
     facts: dict[str, str] = field(default_factory=dict)
     experiments: dict[str, Experiment] = field(default_factory=dict)
     paper: str | None = None
     teaches: str | None = None
+    added: date | None = None
     builds_on: tuple[str, ...] = ()
     terms: tuple[str, ...] = ()
     headline: tuple[str, ...] = ()
@@ -86,6 +88,7 @@ def parse(text: str, path: Path) -> Header:
             experiments=_experiments(fields.get("experiments")),
             paper=_line(fields.get("paper"), "paper", "one key of references.bib"),
             teaches=_line(fields.get("teaches"), "teaches", "one line in quotes"),
+            added=_day(fields.get("added"), "added"),
             builds_on=_list(fields.get("builds_on"), "builds_on", CHAPTER_NAME),
             terms=_list(fields.get("terms"), "terms", TERM),
             headline=_list(fields.get("headline"), "headline", FACT_NAME),
@@ -142,6 +145,12 @@ def _mapping(data: object, what: str, allowed: set[str] | None = None) -> dict[s
 def _line(data: object, what: str, shape: str) -> str | None:
     if data is not None and (not isinstance(data, str) or "\n" in data):
         raise ValueError(f"'{what}' must be {shape}, not {data!r}")
+    return data
+
+
+def _day(data: object, what: str) -> date | None:
+    if data is not None and type(data) is not date:
+        raise ValueError(f"'{what}' must be a day such as 2026-11-22, not {data!r}")
     return data
 
 

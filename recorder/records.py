@@ -10,6 +10,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,7 @@ KEYS = (
     "date", "transcript_sha256", "output_bytes", "record_sha256",
 )  # fmt: skip
 MACHINE = ("guard", "python", "implementation", "platform")  # of a run's inputs, not the book's own
+WAS = "build/was"  # what drafts replaced, a root with the rooms of the book's
 EDITION = "edition.json"  # in build/runs: the runs that an edition's archive gave
 
 
@@ -130,6 +132,18 @@ def _of_edition(run: Run) -> bool:
 def last(run: Run) -> Record:
     """The record of the last good run, stale or not; {} when there is none to be read."""
     return read_json(run.record)
+
+
+def set_aside(run: Run) -> None:
+    """Keep the transcript that a draft is about to replace, unless an earlier draft kept it."""
+    kept = before(run)
+    if run.record.exists() and not kept.record.exists():
+        keep(kept, last(run), run.transcript.read_bytes())
+
+
+def before(run: Run) -> Run:
+    """The run as it was before somebody drafted changes, below build/was; it may not exist."""
+    return replace(run, root=run.root / WAS, long=False)
 
 
 def keep(run: Run, record: Record, printed: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -41,6 +42,8 @@ class Recorder:
             wanted = chosen(book, names, self.root)
             sums = data.verified(self.root)
             _remove_orphans(self.root, book)
+            if not self.draft:
+                shutil.rmtree(self.root / records.WAS, ignore_errors=True)
             long.refuse_orphans(self.root)
             if stale := long.stale(self.root, sums):
                 whose = ", ".join(dict.fromkeys(run.name for run in stale))
@@ -63,6 +66,9 @@ class Recorder:
     def make(self, wanted: Sequence[Run], sums: dict[str, str]) -> list[Failure]:
         """Make the stale ones of these transcripts; returns the runs that failed."""
         stale = [run for run in wanted if not records.is_fresh(run, sums)]
+        if self.draft:
+            for run in stale:
+                records.set_aside(run)
         missing = [run for run in stale if not self._take(run, sums)]
         todo = [run for run in missing if not (self.draft and run.experiment)]
         guarded = f", guarded by {wall.strongest()}" if todo else ""

@@ -40,11 +40,11 @@ class Transcript:
         return cls.of(run)
 
     @classmethod
-    def of(cls, run: Run) -> "Transcript":
+    def of(cls, run: Run, also_stale: bool = False) -> "Transcript":
         """What a run printed.
 
-        Raises BookError when that is not there or not what its record vouches for, and for a long
-        run that was recorded with another script, data or constants than are here.
+        Raises BookError when that is not there or not what its record vouches for, and, unless
+        `also_stale`, for a long run recorded with another script, data or constants than are here.
         """
         try:
             printed = run.transcript.read_bytes()
@@ -52,7 +52,8 @@ class Transcript:
             whole = record["transcript_sha256"] == sha256(printed)
             if run.long and whole:
                 whole = record["record_sha256"] == records.seal(record)
-                long.refuse_others(run, record)
+                if not also_stale:
+                    long.refuse_others(run, record)
         except OSError:
             raise BookError(f"{run.label} has no transcript yet; {long.remedy(run)}.") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

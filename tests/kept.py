@@ -33,6 +33,7 @@ BUILT = (  # tests of what `make book` made
     "tests/test_browser.py",
     "tests/test_panel.py",
     "tests/test_reader.py",
+    "tests/test_site.py",
     "tests/press/test_epub.py",
 )
 MADE = ("html/**/*", "chapters/*", "no-magic*")  # in build/

@@ -46,7 +46,7 @@ BELOW = {
     "bench": ["book", "press", "recorder"],
 }
 FORMATS = ("press.html", "press.pdf", "press.epub")
-DRIVERS = ("press.build", "press.dist")  # what knows all formats
+DRIVERS = ("press.build", "press.dist", "press.site")  # what knows all formats
 MODULES = [path for room in BELOW for path in sorted((ROOT / room).rglob("*.py"))]
 
 each_script = pytest.mark.parametrize("path", SCRIPTS, ids=lambda p: p.stem)
@@ -280,6 +280,10 @@ def test_what_is_new_in_a_script_can_be_read_in_one_sitting() -> None:
 
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PUBLISHING = {
+    "release.yml": {"release": {"contents": "write"}},
+    "pages.yml": {"publish": {"pages": "write", "id-token": "write"}},
+}
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.name)
 
 
@@ -288,8 +292,8 @@ def test_workflows_have_the_least_permissions(path: Path) -> None:
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert workflow["permissions"] == {"contents": "read"}
     more = {name: job.get("permissions") for name, job in workflow["jobs"].items()}
-    # Publishing an edition writes a release; it checks out nothing and runs nothing of ours.
-    allowed = {"release": {"contents": "write"}} if path.name == "release.yml" else {}
+    # Publishing writes a release, or the pages; it checks out nothing and runs nothing of ours.
+    allowed = PUBLISHING.get(path.name, {})
     assert {name: asked for name, asked in more.items() if asked} == allowed
     assert "pull_request_target" not in workflow[True]  # YAML 1.1 reads `on` so
 

@@ -68,6 +68,14 @@ REDUCTIONS: dict[str, Callable[[Sequence[Decimal]], Decimal]] = {
 }
 
 
+class FalseClaimError(BookError):
+    """A claim that is false, with its `numbers`."""
+
+    def __init__(self, claim: str, numbers: str) -> None:
+        super().__init__(f"the claim {claim} is false: {numbers}")
+        self.numbers = numbers
+
+
 @dataclass(frozen=True)
 class Checked:
     """A true claim: as it is written, with its numbers, and with each side computed.
@@ -112,7 +120,7 @@ def shown(text: str, printed: Callable[[str], Printed]) -> str:
 
 
 def checked(text: str, printed: Callable[[str], Printed]) -> Checked:
-    """The role {claim}`text` with its numbers; raises BookError when it is false."""
+    """The role {claim}`text` with its numbers; raises FalseClaimError when it is false."""
     tree = parse(text)
     facts = {name: printed(name) for name in names(tree)}
     compared = [(tree, _sides(tree, facts)) for tree in _comparisons(tree)]
@@ -121,7 +129,7 @@ def checked(text: str, printed: Callable[[str], Printed]) -> Checked:
     digits = next(enough, MOST_DIGITS)
     numbers = with_numbers(tree, facts, digits)
     if not true:
-        raise BookError(f"the claim {text} is false: {numbers}")
+        raise FalseClaimError(text, numbers)
     brief = "; ".join(_brief(comparison, sides, digits) for comparison, sides in compared)
     seeds = next((tuple(fact) for fact in facts.values() if not isinstance(fact, str)), ())
     return Checked(text, numbers, brief, seeds)

@@ -9,6 +9,7 @@ for one run, another for several seeds. The last line is for facts of experiment
 """
 
 import re
+from collections.abc import Callable
 from html import escape
 
 from docutils import nodes
@@ -20,7 +21,7 @@ from sphinx.writers.html5 import HTML5Translator
 from sphinx.writers.latex import LaTeXTranslator
 
 from press.directives import arithmetic, draft, house, sealed
-from press.directives.arithmetic import Checked, Printed
+from press.directives.arithmetic import Checked, FalseClaimError, Printed
 from recorder.errors import BookError
 
 TORN = re.compile(r"\{[a-z:]+\}`")
@@ -33,11 +34,16 @@ class claim_mark(nodes.Inline, nodes.Element):  # noqa: N801
 
 
 class Reader:
-    """Reads the facts that a role names, and notes which long experiments they are of."""
+    """Reads the facts that a role names, and notes which long experiments they are of.
 
-    def __init__(self, env: BuildEnvironment) -> None:
+    It is `stale` once it has given a number that a draft must mark.
+    """
+
+    def __init__(self, env: BuildEnvironment, read: draft.Read = house.transcript_of) -> None:
         self.env = env
+        self.read = read
         self.long: list[sealed.Used] = []
+        self.stale = False
 
     def printed(self, name: str) -> Printed:
         """The value of the fact `name`, or `chapter:name`, as printed; one a seed of several."""
@@ -51,7 +57,8 @@ class Reader:
         runs = house.runs_of(self.env, chapter, experiment)
         if experiment and runs[0].long:
             self.long.append((chapter, experiment))
-        transcripts = [house.transcript_of(self.env, run) for run in runs]
+        self.stale |= draft.is_stale(self.env, runs)
+        transcripts = [self.read(self.env, run) for run in runs]
         try:
             values = [transcript.fact(pattern) for transcript in transcripts]
         except BookError as error:
@@ -70,9 +77,12 @@ class Fact(SphinxRole):
             value = arithmetic.shown(self.text, reader.printed)
         except BookError as error:
             house.warn(error, self.get_location())
+            if self.env.config.draft:
+                return draft.amiss(error), []
             value = "?"
+        classes = ["fact", draft.STALE] if reader.stale else ["fact"]
         # "As printed" forbids curly quotes and dashes in place of what the run wrote.
-        node = nodes.inline("", value, classes=["fact"], support_smartquotes=False)
+        node = nodes.inline("", value, classes=classes, support_smartquotes=False)
         node["long"] = reader.long
         return [node], []
 
@@ -84,11 +94,20 @@ class Claim(SphinxRole):
         reader = Reader(self.env)
         try:
             checked = arithmetic.checked(self.text, reader.printed)
+        except FalseClaimError as error:
+            if self.env.config.draft:
+                return draft.crossed_out(self.env, self.text, error.numbers, self.printer), []
+            house.warn(error, self.get_location())
+            return [], []
         except BookError as error:
             house.warn(error, self.get_location())
-            return draft.mark(self.env, error), []
+            return draft.amiss(error) if self.env.config.draft else [], []
         place = self.env.new_serialno("claim") + 1
         return [claim_mark("", checked=checked, place=place, long=reader.long)], []
+
+    def printer(self, read: draft.Read) -> Callable[[str], Printed]:
+        """What gives the values of facts from transcripts that are read so."""
+        return Reader(self.env, read).printed
 
 
 def mark(checked: Checked) -> str:

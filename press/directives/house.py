@@ -6,6 +6,7 @@ A chapter is known by its document's name, tier/name, which is also the name of 
 import re
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, cast
 
 from docutils import nodes
 from docutils.nodes import Element
@@ -109,7 +110,8 @@ def sections_of(env: BuildEnvironment, chapter: str) -> list[Section]:
 def header_of(env: BuildEnvironment, chapter: str) -> Header:
     """The header of a chapter, on which the document being read then depends."""
     seen = env.metadata[env.docname].setdefault("heads", {})
-    seen[chapter] = _head(layout.chapter_path(root(env), chapter))
+    if chapter not in seen:
+        seen[chapter] = _head(layout.chapter_path(root(env), chapter))
     return read_header(env, chapter)
 
 
@@ -133,8 +135,16 @@ def _head(path: Path) -> str:
 
 
 def read_header(env: BuildEnvironment, chapter: str) -> Header:
-    """The header of a chapter."""
-    return header.read(layout.chapter_path(root(env), chapter))
+    """The header of a chapter, read once for each document that asks."""
+    known = _known(env, "nomagic_headers")
+    if chapter not in known:
+        known[chapter] = header.read(layout.chapter_path(root(env), chapter))
+    return cast(Header, known[chapter])
+
+
+def _known(env: BuildEnvironment, what: str) -> dict[str, Any]:
+    """What was read already for the document that is being read."""
+    return cast(dict[str, Any], env.temp_data.setdefault(what, {}))
 
 
 def runs_of(env: BuildEnvironment, chapter: str, experiment: str | None = None) -> list[Run]:
@@ -149,10 +159,13 @@ def runs_of(env: BuildEnvironment, chapter: str, experiment: str | None = None) 
 
 
 def transcript_of(env: BuildEnvironment, run: Run) -> Transcript:
-    """A recorded run, on which the document being read then depends."""
-    files = [run.transcript, run.record]
-    if run.long:  # it holds only as long as these are what they were
-        files += [run.script, root(env) / data.FOLDER / data.SUMS]
-    for file in files:
-        env.note_dependency(file)
-    return Transcript.of(run)
+    """A recorded run, on which the document being read then depends; read once for each."""
+    known = _known(env, "nomagic_transcripts")
+    if run.label not in known:
+        files = [run.transcript, run.record]
+        if run.long:  # it holds only as long as these are what they were
+            files += [run.script, root(env) / data.FOLDER / data.SUMS]
+        for file in files:
+            env.note_dependency(file)
+        known[run.label] = Transcript.of(run, also_stale=env.config.draft)
+    return cast(Transcript, known[run.label])

@@ -1,5 +1,7 @@
 """Directives for pages about the book as a whole; all they say comes from headers and records.
 
+```{chapters}       the chapters tier by tier, by the names of their algorithms
+```{newest}         those that joined the book last
 ```{path}           the chapters in reading order: what each teaches, and after which
 ```{course}         a plan: one line "when | chapters | exercises" for each sitting
 ```{programs}       every script with its length and what its run and experiments cost
@@ -7,7 +9,7 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from docutils import nodes
@@ -16,46 +18,19 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
-from press import path
+from press import costs, path
+from press.costs import Cost
 from press.directives import house
 from press.path import Stop
 from recorder import layout
 from recorder.errors import BookError
-from recorder.header import FRONT_MATTER
-
-WORDS_A_MINUTE = 90  # of technical prose, read with a pencil
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What it took to run a chapter's script, and its experiments."""
-
-    script: float  # seconds of user CPU time
-    experiments: float
-    memory: int  # bytes, of the script
-    lines: int
 
 
 def cost(env: BuildEnvironment, stop: Stop) -> Cost:
-    """The cost of a chapter by the records of its runs."""
-    [run] = house.runs_of(env, stop.document)
-    main = house.transcript_of(env, run).record
-    others = [
-        house.transcript_of(env, run).record["user_seconds"]
-        for experiment in stop.header.experiments
-        for run in house.runs_of(env, stop.document, experiment)
-        if not run.long
-    ]
-    lines = (house.root(env) / house.script(stop.document)).read_text("ascii").count("\n")
-    return Cost(main["user_seconds"], sum(others), main["peak_memory"], lines)
-
-
-def minutes_to_read(env: BuildEnvironment, stop: Stop) -> float:
-    """How long the chapter's own words take, without its listings and the run."""
-    chapter = layout.chapter_path(house.root(env), stop.document)
-    env.note_dependency(chapter)
-    text = chapter.read_text("utf-8")
-    return len(FRONT_MATTER.sub("", text).split()) / WORDS_A_MINUTE
+    """What a chapter costs, on which the page depends."""
+    root = house.root(env)
+    env.note_dependency(layout.chapter_path(root, stop.document))
+    return costs.of(root, stop, partial(house.transcript_of, env))
 
 
 def link(stop: Stop) -> str:
@@ -86,6 +61,34 @@ class Overview(SphinxDirective):
 
     def markdown(self, stops: list[Stop]) -> str:
         raise NotImplementedError
+
+
+class Contents(Overview):
+    """The chapters tier by tier, by the names of their algorithms."""
+
+    def markdown(self, stops: list[Stop]) -> str:
+        parts = []
+        for tier, chapters in path.tiers(stops).items():
+            opener = f"{tier}/index"
+            title = path.title(house.root(self.env), opener)
+            rows = [
+                [f"{stop.number}", self.linked(stop), f"{stop.header.teaches}"] for stop in chapters
+            ]
+            parts.append(f"### {{doc}}`{title} </{opener}>`")
+            parts.append(table(("no.", "algorithm", "teaches"), ("--:", "---", "---"), rows))
+        return "\n\n".join(parts)
+
+    def linked(self, stop: Stop) -> str:
+        """The algorithm of a chapter, linked to it."""
+        name = path.algorithm(house.root(self.env), stop.document)
+        return f"{{doc}}`{name} </{stop.document}>` *{stop.name}*"
+
+
+class Newest(Overview):
+    """The chapters that joined the book last."""
+
+    def markdown(self, stops: list[Stop]) -> str:
+        return f"New in the book: {', '.join(link(stop) for stop in path.newest(stops))}."
 
 
 class Chapters(Overview):
@@ -139,9 +142,9 @@ class Course(Overview):
                     )
 
     def row(self, when: str, chapters: list[Stop], exercises: list[str]) -> list[str]:
-        reading = sum(minutes_to_read(self.env, stop) for stop in chapters)
-        costs = [cost(self.env, stop) for stop in chapters]
-        computing = sum(one.script + one.experiments for one in costs) / 60
+        sittings = [cost(self.env, stop) for stop in chapters]
+        reading = sum(one.reading for one in sittings)
+        computing = sum(one.script + one.experiments for one in sittings) / 60
         return [
             when,
             ", ".join(map(link, chapters)),
@@ -155,8 +158,7 @@ class Programs(Overview):
     """Every script, and what it cost to run it here."""
 
     def markdown(self, stops: list[Stop]) -> str:
-        costs = [cost(self.env, stop) for stop in stops]
-        rows = [[link(stop), *numbers(one)] for stop, one in zip(stops, costs, strict=True)]
+        rows = [[link(stop), *numbers(cost(self.env, stop))] for stop in stops]
         heads = ("program", "lines", "seconds", "with experiments", "memory, MB")
         return table(heads, ("---", "--:", "--:", "--:", "--:"), rows)
 
@@ -188,6 +190,8 @@ def check_path(app: Sphinx, env: BuildEnvironment, *_: Any) -> None:
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
+    app.add_directive("chapters", Contents)
+    app.add_directive("newest", Newest)
     app.add_directive("path", Chapters)
     app.add_directive("course", Course)
     app.add_directive("programs", Programs)

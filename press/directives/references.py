@@ -11,7 +11,8 @@ from string import ascii_lowercase
 from typing import ClassVar, cast
 
 from pybtex.database import BibliographyData, Entry, parse_file  # type: ignore[import-untyped]
-from pybtex.plugin import register_plugin as register_pybtex_plugin  # type: ignore[import-untyped]
+from pybtex.plugin import find_plugin  # type: ignore[import-untyped]
+from pybtex.plugin import register_plugin as register_pybtex_plugin
 from pybtex.scanner import PybtexSyntaxError  # type: ignore[import-untyped]
 from pybtex.style import FormattedEntry  # type: ignore[import-untyped]
 from pybtex.style.formatting.plain import Style as Plain  # type: ignore[import-untyped]
@@ -31,6 +32,10 @@ from press.directives import house
 from recorder.errors import BookError
 
 logger = logging.getLogger(__name__)
+
+# What sphinxcontrib-bibtex asks for at each citation. Pybtex looks through all installed packages
+# for them each time, an eighth of a build, but not for what was registered.
+BACKENDS = ("docutils", "plaintext")
 
 
 class RoundBrackets(AuthorYearReferenceStyle):
@@ -150,6 +155,9 @@ def refuse_what_breaks_off(app: Sphinx, config: Config) -> None:
 def setup(app: Sphinx) -> ExtensionMetadata:
     register_plugin("sphinxcontrib.bibtex.style.referencing", "round", RoundBrackets)
     register_pybtex_plugin("pybtex.style.formatting", "by-author", ByAuthor)
+    for name in BACKENDS:
+        found = find_plugin("pybtex.backends", name)
+        register_pybtex_plugin("pybtex.backends", name, found, force=True)
     app.setup_extension("sphinxcontrib.bibtex")
     app.connect("config-inited", refuse_what_breaks_off)
     app.connect("env-before-read-docs", recall)

@@ -34,6 +34,7 @@ from recorder.data import digest, sha256
 from recorder.errors import BookError
 from recorder.layout import ROOT
 from recorder.records import write_whole
+from recorder.settings import switch
 from recorder.transcript import Transcript
 
 SCREEN = (38 * 16 / 96) / (132 / 25.4)  # the measure of nomagic.css, 38rem, over that of print
@@ -80,7 +81,7 @@ class Run:
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("_"):
             raise AttributeError(attribute)
-        value = getattr(Transcript.of(self._of), attribute)
+        value = getattr(Transcript.of(self._of, also_stale=switch("DRAFT")), attribute)
         self._read.add(self._of.transcript)
         if attribute not in ("text", "rows", "fact"):
             self._read.add(self._of.record)

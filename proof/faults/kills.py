@@ -24,6 +24,8 @@ PHASES = {
     "LaTeX": "lualatex\0",
 }
 
+TRIES = 5  # at seeing a short phase on a busy machine
+
 
 def killed(state: str, targets: tuple[str, ...], alone: bool) -> Fault:
     """kill -9 at a random moment: of all processes, or, `alone`, of one of them."""
@@ -49,9 +51,13 @@ def interrupted(phase: str, state: str, targets: tuple[str, ...]) -> Fault:
     """Ctrl-C, which every process of the terminal gets, at a random moment of a phase."""
 
     def fault(checkout: Checkout, chance: random.Random) -> str:
-        checkout.begin(state, targets)
-        make = checkout.start_make(*targets)
-        if not _wait_for(checkout, make, PHASES[phase]):
+        for _ in range(TRIES):
+            checkout.begin(state, targets)
+            make = checkout.start_make(*targets)
+            if _wait_for(checkout, make, PHASES[phase]):
+                break
+            checkout.wait(make)  # a phase of a third of a second can pass unseen
+        else:
             return f"the build has no phase {phase}"
         time.sleep(chance.uniform(0, 1.5) ** 2)
         with suppress(ProcessLookupError):

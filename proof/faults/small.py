@@ -42,6 +42,7 @@ print("all   | 45")
 
 ALPHA_CHAPTER = r"""---
 teaches: 'what a mean is'
+added: 2026-11-22
 paper: adam
 terms: [mean]
 headline: [mean]
@@ -124,6 +125,7 @@ What if each number were doubled?
 
 BETA_CHAPTER = r"""---
 teaches: 'how to count'
+added: 2026-11-22
 paper: gpt
 builds_on: [alpha]
 facts:

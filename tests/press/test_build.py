@@ -14,6 +14,7 @@ import pytest
 from press import build
 from press.pdf import typeset
 from recorder.errors import BookError
+from recorder.records import Record
 
 CITATION = """
 title: Small
@@ -131,6 +132,27 @@ def test_a_format_takes_what_another_one_has_read(
     (book / "requirements.lock").write_text("other tools")
     build.sphinx("text")
     assert found == [False, True, False, False]
+
+
+def test_the_book_takes_nothing_that_was_read_for_a_draft(
+    book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRAFT", "1")
+    build.html()
+    here: Record = {"machine": build.machine()}
+    assert build.already_read(here) == book / "build" / "doctrees" / "html-draft"
+    assert build.begins_with("html-draft", here, ()) == "html-draft"
+    assert build.begins_with("html", here, ()) == ""
+    monkeypatch.delenv("DRAFT")
+    assert build.already_read(here) is None
+
+
+def test_a_draft_goes_on_from_the_pages_of_the_book(book: Path) -> None:
+    build.html()
+    here: Record = {"machine": build.machine()}
+    assert build.begins_with("html-draft", here, build.OFFERED) == "html"
+    (book / "build" / "html" / "index.html").write_text("damaged")
+    assert build.begins_with("html-draft", here, build.OFFERED) == ""
 
 
 def test_a_marker_that_is_no_marker_is_none(book: Path) -> None:

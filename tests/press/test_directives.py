@@ -2,6 +2,8 @@
 
 import os
 import re
+import shutil
+import subprocess
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 from sphinx.errors import ConfigError
 
+from recorder import child, plan, records
 from tests.small_book import ALPHA, ALPHA_RUN, CONF, SmallBook
 
 A, B = "book/01-first/alpha.md", "book/02-second/beta.md"
@@ -515,17 +518,73 @@ def test_a_bar_in_a_table_is_written_with_a_backslash(book: SmallBook) -> None:
 # --- Drafts
 
 
-def test_a_draft_marks_what_does_not_hold_and_says_what_was_not_run(book: SmallBook) -> None:
+@pytest.fixture
+def draft(book: SmallBook) -> SmallBook:
+    """A book of which a setting was changed, and then the main run alone was made again."""
     book.write("book/conf.py", f"{CONF}draft = True\n")
-    book.change(A, "{claim}`loss < names`", "{claim}`loss > names`")
-    assert any("the claim loss > names is false" in line for line in book.build())
-    page = book.page("01-first/alpha")
-    assert '<strong class="amiss">[the claim loss &gt; names is false: 0.500 &gt; 0.90]' in page
-    [said] = re.findall("This page is a draft.*", page)
-    assert "Not run again, so its numbers may be old: the script itself" in said
-    assert "What no longer holds is marked, 1 times." in said
+    source = f"{ALPHA}STEPS = 9\n"
+    book.write("scripts/01-first/alpha.py", source)
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "A book"]):
+        who = ["-c", "user.name=A", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", "-C", str(book.root), *who, *command], check=True)
+    book.write("scripts/data/SHA256SUMS", "")
+    runs = {run.label: run for run in plan.all_runs(book.root)}
+    for run in runs.values():
+        renew(run, run.transcript.read_text(encoding="utf-8"))
+    records.set_aside(runs["01-first/alpha"])
+    book.write("scripts/01-first/alpha.py", source.replace("9", "2"))
+    renew(runs["01-first/alpha"], ALPHA_RUN.replace("0.500", "0.950"))
+    return book
+
+
+def renew(run: plan.Run, printed: str) -> None:
+    """Have a run that is fresh, and printed this."""
+    outcome = child.Outcome(0, False, printed.encode(), b"", {}, 1.0, 1)
+    records.keep(run, records.made(run, records.begun(run), outcome, {}), printed.encode())
+
+
+def test_a_draft_crosses_out_false_claims_with_both_numbers_and_lists_them(
+    draft: SmallBook, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert draft.build() == []
+    page = draft.page("01-first/alpha")
+    assert '[<span class="gone">loss &lt; names</span> now 0.950 &lt; 0.90; before 0.500' in page
+    assert "loss_no_add &gt; loss</span> now 0.700 &gt; 0.950; before 0.700 &gt; 0.500" in page
+    assert capsys.readouterr().out == (
+        "Claims that do not hold in this draft: 2\n"
+        "  book/01-first/alpha.md\n"
+        "    loss < names: now 0.950 < 0.90; before 0.500 < 0.90\n"
+        "    loss_no_add > loss: now 0.700 > 0.950; before 0.700 > 0.500\n"
+    )
+
+
+def test_a_draft_says_what_differs_from_the_book_and_marks_what_was_not_run_again(
+    draft: SmallBook,
+) -> None:
+    draft.change(A, "# Alpha", "# Alpha\n\n{fact}`loss_no_add` and {fact}`nothing`")
+    [said] = draft.build()
+    assert "has no fact 'nothing'" in said
+    page = draft.page("01-first/alpha")
+    [line] = re.findall("This page is a draft.*", page)
+    assert "scripts/01-first/alpha.py has STEPS = 2 instead of 9." in line
+    assert "Not run again: no-add." in line
+    assert "not repeated are marked: 1." in line and "cannot be read, is marked: 3." in line
     assert page.index("<h1>") < page.index("This page is a draft") < page.index("<h2>")
-    assert "This page is a draft" not in book.page("front/preface")
+    assert '<span class="fact stale">0.700</span>' in page
+    assert '<span class="fact">0.950</span>' in page
+    assert "This page is a draft" not in draft.page("02-second/beta")
+    assert '<span class="fact">0.950</span>' in draft.page("back/solutions")
+
+
+def test_a_draft_that_was_taken_back_reads_its_pages_again(draft: SmallBook) -> None:
+    draft.build()
+    draft.change("scripts/01-first/alpha.py", "STEPS = 2", "STEPS = 9")
+    shutil.copytree(
+        draft.root / "build/was/build/runs", draft.root / "build/runs", dirs_exist_ok=True
+    )
+    shutil.rmtree(draft.root / "build/was")
+    assert draft.build() == []
+    assert "This page is a draft" not in draft.page("01-first/alpha")
 
 
 def test_a_page_of_the_book_is_no_draft(built: SmallBook) -> None:

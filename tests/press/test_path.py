@@ -16,7 +16,9 @@ def small_book(root: Path, order: str, **headers: str) -> Path:
     tier = root / "book" / "01-tier"
     tier.mkdir(parents=True)
     for name, header in headers.items():
-        (tier / f"{name}.md").write_text(f"---\nteaches: much\n{header}\n---\n# {name}\n")
+        (tier / f"{name}.md").write_text(
+            f"---\nteaches: much\nadded: 2026-03-04\n{header}\n---\n# {name}\n"
+        )
     names = "\n".join(name for name in dict.fromkeys(order.split()) if name in headers)
     opener = "---\nplanned: [more, 'much, more']\n---\n# Tier\n\n```{toctree}\n:maxdepth: 1\n\n"
     (tier / "index.md").write_text(f"{opener}{names}\n```\n")

@@ -78,7 +78,7 @@ def test_a_chapter_without_header_or_with_an_empty_one_declares_nothing(tmp_path
     [
         ("facts: {a: '(x)'", "is not YAML: expected ',' or '}', but got '<stream end>' at line"),
         ("facts:\n  a: '(x)'\n  b: '(y)'\n  a: '(z)'", "'a' stands twice in the header (line 5)"),
-        ("fact: {}", "an unknown key 'fact'; known are 'builds_on', 'experiments',"),
+        ("fact: {}", "an unknown key 'fact'; known are 'added', 'builds_on', 'experiments',"),
         ("- a", "the header must be a mapping of names, not ['a']"),
         ("facts: {Loss: '(x)'}", "'Loss' in facts is no name; a name there matches [a-z]"),
         ("facts: {on: '(x)'}", "'True' in facts is no name"),
@@ -142,6 +142,7 @@ def test_a_chapter_without_header_or_with_an_empty_one_declares_nothing(tmp_path
             "headline: [b]\nexperiments: {e: {set: {A: 1}, long: true, facts: {b: '(x)'}}}",
             "'headline' names 'b' of the experiment 'e', which is long or has seeds of its own",
         ),
+        ("added: 3", "'added' must be a day such as 2026-11-22, not 3"),
         ("teaches: [much]", "'teaches' must be one line in quotes, not ['much']"),
         ("builds_on: microgpt", "'builds_on' must be a list, [one, another], not 'microgpt'"),
         ("builds_on: [01-tier/two]", "'01-tier/two' in 'builds_on' is no name"),

@@ -266,6 +266,17 @@ def test_a_draft_runs_no_experiment(recorded: Workshop) -> None:
     assert recorded.ran() == ["one--more"]
 
 
+def test_a_draft_sets_aside_what_it_replaces_until_the_book_is_made(recorded: Workshop) -> None:
+    was = recorded.root / "build" / "was" / "build" / "runs" / TIER / "one.txt"
+    before = recorded.text("one")
+    for steps in (5, 6):
+        recorded.script("one", READS.replace("STEPS = 2", f"STEPS = {steps}"))
+        assert recorded.record(draft=True) == []
+        assert was.read_text(encoding="utf-8") == before != recorded.text("one")
+    assert recorded.record() == []
+    assert not was.exists()
+
+
 def test_every_field_of_a_record_is_sealed(recorded: Workshop) -> None:
     record = recorded.json("one")
     others = {key: records.seal(record | {key: "another"}) for key in record}
