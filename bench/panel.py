@@ -88,12 +88,15 @@ def page_in_chromium(
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(url)
-    panel = Panel(
-        lambda script: page.evaluate(f"async () => {{ {script} }}"),
-        lambda: len(page.workers),
-        lambda: requests,
-    )
-    yield panel, page
+
+    def evaluate(script: str) -> Any:
+        return page.evaluate(f"async () => {{ {script} }}")
+
+    def workers() -> int:
+        evaluate("")  # else nobody hears that one has ended
+        return len(page.workers)
+
+    yield Panel(evaluate, workers, lambda: requests), page
     context.close()
     assert not faults, faults
 
