@@ -1,10 +1,10 @@
 """microkv: keys and values kept, in pages, and some of them thrown away.
 
 Claim: a GPT that keeps keys and values says the same for a small part of the
-work. In pages of four rows instead of slots half as many requests again fit
-into one memory. Which rows can go depends on how many may stay: in reading
-aloud the oldest, if a word's letters have room, else what was said, or what
-was least looked at, counted from the prompt on.
+work. In pages of four rows, instead of slots for the longest, half as many
+requests again fit into one memory. Which rows can go depends on how many may
+stay: in reading aloud the oldest, if a word's letters have room, else what
+the network said itself. To watch what it looks at adds little to that.
 
 Left out: batches, caches in fewer bits, slower memories behind the fast one,
 and speed: Python has no fixed cost that requests could share. We count.
@@ -581,8 +581,7 @@ def take_in(memory, prompt):
 def answer(memories, task, scores, given, temperature=0):
     """What each memory of one prompt says, as `generate` would, in turns.
 
-    A server does not finish one answer before the next: in every round,
-    each that goes on gets one token.
+    As in a server: in every round each that goes on gets one token.
     """
     said, scores = [[] for _ in memories], [scores for _ in memories]
     going = list(range(len(memories)))
@@ -606,7 +605,7 @@ def answer(memories, task, scores, given, temperature=0):
 def multiplications(layers, symbols, rows, asked, pairs):
     """Of a pass in which `rows` rows look at `pairs` keys, `asked` predict.
 
-    A row that nobody asks leaves the last layer with its key and value.
+    A row that nobody asks leaves the last layer when attention is done.
     """
     reading = 3 * WIDTH * WIDTH  # query, key, value
     rest = WIDTH * WIDTH + 2 * WIDTH * HIDDEN  # output, up, down
@@ -835,10 +834,11 @@ RULES = {
     "halves": lambda head, most, *_: least(  # as published: half are the new
         [*head.rows][:len(head.rows) - most // 2], head.heard),
     "heard": lambda head, *_: least(head.rows, head.heard),
+    "prompt": lambda head, most, spoken, given: (  # own words go first
+        [number for number in head.rows if number >= given]
+        or [random.choice([*head.rows])])[0],
     "task": lambda head, most, spoken, given: (
-        done(head, spoken, given) or [random.choice([*head.rows])])[0],
-    "both": lambda head, most, spoken, given: least(
-        done(head, spoken, given) or head.rows, head.heard)}
+        done(head, spoken, given) or [random.choice([*head.rows])])[0]}
 
 # --- Judge one rule ---
 def judge(model, words, rule, most):

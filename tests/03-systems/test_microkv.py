@@ -320,8 +320,8 @@ ANEW = {
         )
         if rows
     ),
-    "both": lambda alive, total, _, spoken, known, __: min(
-        alive, key=lambda j: (spoken <= j < known - 1, total[j])
+    "prompt": lambda alive, _, __, ___, known, ____: (
+        alive[np.searchsorted(alive, known)] if alive[-1] >= known else alive[len(alive) // 2]
     ),
 }
 

@@ -125,7 +125,7 @@ def rules(run):
         ("halves", style.SERIES[4], "v", (0, (6, 1.6, 1.2, 1.6))),
         ("task", style.SERIES[2], "D", (0, (9, 2.5))),
         ("heard", style.SERIES[0], "o", "-"),
-        ("both", style.INK, "P", (0, (5, 1.6))),
+        ("prompt", style.INK, "P", (0, (5, 1.6))),
     ]
     for name, color, marker, dash in looks:
         tables = np.array(
