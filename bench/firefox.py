@@ -72,9 +72,11 @@ class Tab:
         return [one["request"]["url"] for one in told if one.get("context") == self._context]
 
     def workers(self) -> int:
-        """How many workers there are, in all tabs."""
-        realms = self._browser.ask("script.getRealms", type="dedicated-worker")
-        return len(realms["realms"])
+        """How many workers the page has: Firefox goes on to list some of tabs that are closed."""
+        own = self._browser.ask("script.getRealms", context=self._context)["realms"]
+        pages = {realm["realm"] for realm in own}
+        workers = self._browser.ask("script.getRealms", type="dedicated-worker")["realms"]
+        return sum(not pages.isdisjoint(worker["owners"]) for worker in workers)
 
     def evaluate(self, script: str) -> Any:
         """What the body of an async function gives in the page; anything that JSON can say."""
