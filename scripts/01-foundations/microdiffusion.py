@@ -36,7 +36,7 @@ CODES = 8  # numbers a digit: two thirds of what 64 pixels vary
 LEVELS = 50  # of noise; ten are enough for a worse digit
 END = 0.95  # of a quarter turn: at 1 no signal is left to divide by
 CLOCK = True  # False: nobody tells the network how much noise there is
-WIDTH = 64  # narrower than 17 inputs, the noise could not pass
+WIDTH = 64  # a dozen units guess about as well as a straight line, no better
 STEPS = 1_000  # 5,000 are better, and take a minute
 BATCH = 32
 LEARNING_RATE = 0.01  # falls to zero in a straight line over the run
@@ -45,7 +45,7 @@ STEPS_TRIED = [50, 10, 5, 2, 1]  # by either sampler
 SIZES = [2, 5, 10, 20]  # Gaussians in a mixture; [] leaves out all rivals
 WIDTHS = [0.2, 0.3, 0.4, 0.5, 0.6]  # of the noise on copies
 ROUNDS = 10  # of fitting a mixture: more moves little
-FLOOR = 0.1  # variance that no Gaussian of a mixture goes below
+FLOOR = 0.1  # no Gaussian is thinner: far below, one can settle on a digit
 SHOWN = [1.0, 0.6, 0.4, 0.2, 0.1, 0.0]  # shares of the levels in pictures
 # The file that the run reads: other bytes would give other numbers.
 HASHES = {"digits.csv.gz":
@@ -327,10 +327,7 @@ def learn_pairs(name, weights, pairs):
 
 # === Spoil a digit ===
 def signal(level):
-    """alpha-bar: how much of the variance at a level is still the digit's.
-
-    It falls like a squared cosine, from 1 at level 0. Noise has the rest.
-    """
+    """alpha-bar: how much of the variance at a level is still the digit's."""
     return cos(END * pi / 2 * level / LEVELS) ** 2
 
 
@@ -393,12 +390,8 @@ def denoise(guess, count, steps, fresh):
 
 # === The perfect guesser ===
 def near(points, width):
-    """The best guess if digits are these points, spread by `width`.
-
-    Spoilt, a point is a Gaussian of variance c = a width^2 + 1 - a around
-    sqrt(a) times the point. So each has some probability of being the one
-    that was spoilt: the guess is the mean of what was added to them.
-    """
+    """The best guess if digits are these points, spread by `width`: the mean
+    of what was added, since spoilt, each is a Gaussian of variance c."""
     def guess(rows, level):
         a = signal(level)
         c = a * width * width + 1 - a
@@ -461,11 +454,8 @@ def drawn(mixture, count):
 
 # --- Guess by a mixture ---
 def by_mixture(mixture):
-    """The best guess if digits came from it; of one Gaussian, a linear one.
-
-    Spoilt, a mixture is one again: the guess is -sqrt(1 - a) times the
-    slope of its log density (Vincent, 2011).
-    """
+    """The best guess if digits came from it: spoilt, it is a mixture again,
+    and the guess -sqrt(1 - a) times the slope of its log density."""
     columns = transpose([axis for *_, axes in mixture for axis in axes])
 
     def guess(rows, level):
@@ -540,6 +530,17 @@ def compare(guessers, learn, held_out, judged):
     for name, band in bands:
         print(f"{name:12} |", *(f"{fmean(part):5.3f}" for part in band))
 
+# --- Steps, many and few ---
+def try_steps(guess, judged):
+    """Both samplers; `spread` is the variance of codes, 1 for digits."""
+    for steps in STEPS_TRIED:
+        ends = [denoise(guess, SAMPLES, steps, fresh)[-1]
+                for fresh in (1.0, 0.0)]
+        new, old = (told_apart(rows, judged) for rows in ends)
+        a, b = (fmean(v * v for row in rows for v in row) for rows in ends)
+        print(f"steps {steps:2} | apart: ancestral {new:.3f}, DDIM {old:.3f} "
+              f"| spread: ancestral {a:.2f}, DDIM {b:.2f}")
+
 # === Look at the way ===
 def show(name, path, learn, codes):
     """Three digits on their way out of noise; beside each the nearest."""
@@ -576,14 +577,15 @@ def rivals(learn, codes):
               for row in random.choices(learn, k=SAMPLES)]),
             ("one Gaussian", by_mixture(one), drawn(one, SAMPLES)),
             (f"{size} Gaussians", by_mixture(many), drawn(many, SAMPLES)),
-            ("in 50 steps", by_mixture(many),
+            (f"in {LEVELS} steps", by_mixture(many),
              denoise(by_mixture(many), SAMPLES, LEVELS, 1.0)[-1])]
 
 # === Main ===
 def main():
     random.seed(SEED)
     digits, others = load_digits()
-    if not (0 < END < 1 and CODES < 33 and LEVELS > 19 and min(
+    if not (0 < END < 1 and CODES < 33 and LEVELS > 19 and FLOOR > 0.04
+            and min(signal(LEVELS), 1 - signal(1)) > 1e-9 and min(
             CODES, WIDTH, BATCH, SAMPLES - 3, EXAMPLES - 24, HELD_OUT - 24,
             *SIZES, *STEPS_TRIED) > 0 and max([1, *STEPS_TRIED]) <= LEVELS
             and SAMPLES <= HELD_OUT and len(digits) >= EXAMPLES
@@ -606,10 +608,7 @@ def main():
              for _ in range(10)]
     print(f"digits learnt, ten draws | apart {fmean(floor):.3f} +- "
           f"{stdev(floor):.3f}")
-    for steps in STEPS_TRIED:
-        new, old = (told_apart(denoise(guess, SAMPLES, steps, fresh)[-1],
-                               judged) for fresh in (1.0, 0.0))
-        print(f"steps {steps:2} | apart: ancestral {new:.3f}, DDIM {old:.3f}")
+    try_steps(guess, judged)
 
 
 if __name__ == "__main__":

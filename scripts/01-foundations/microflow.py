@@ -1,11 +1,11 @@
 """Flow matching: learn the speed of straight lines, then straighten the flow.
 
 Claim: a network that learned the speed of straight lines from noise to digits
-needs several steps to draw: one step takes all noise to the mean digit, which
-is worse than no step. After a reflow, more training on the ends of its own
-paths, one step draws nearly as well as fifty did. With the same ends shuffled
-it does not, nor after as much training without reflow. Pairs uncrossed before
-any training pass about as well after one step, and vary less.
+needs several of Euler's steps to draw: one takes all noise to the mean digit,
+which is worse than no step. After a reflow, more training on the ends of its
+own paths, one step draws nearly as well as fifty did. With the same ends
+shuffled it does not, nor after as much training without reflow. Pairs
+uncrossed before any training pass about as well after one step, and vary less.
 
 Left out: convolutions, text, guidance, likelihoods, averaged weights.
 

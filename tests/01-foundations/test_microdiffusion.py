@@ -243,6 +243,18 @@ def test_perfect_guesses_lead_to_copies_and_blurred_ones_do_not(script, fresh):
     assert script.distance(ends[0.5], points) > 0.5
 
 
+def test_the_spread_of_many_steps_and_of_few(script, monkeypatch, capsys):
+    """Normal data of variance 1 and the best guess of it: what is left can be computed."""
+    monkeypatch.setattr(script, "SAMPLES", 500)
+    monkeypatch.setattr(script, "STEPS_TRIED", [50, 5])
+    random.seed(3)
+    flat = np.eye(8).tolist()
+    script.try_steps(script.by_mixture([(1.0, [0.0] * 8, [1.0] * 8, flat)]), rows_of(1, 500))
+    pattern = r"steps +\d+ \| apart: .* \| spread: ancestral (\S+), DDIM (\S+)"
+    found = np.array(re.findall(pattern, capsys.readouterr().out), dtype=float)
+    assert np.abs(found - [[0.918, 0.956], [0.513, 0.636]]).max() < 0.07
+
+
 def test_fifty_steps_by_a_gaussian_keep_its_moments(script):
     random.seed(4)
     mixture = mixture_of(6, 1)
@@ -351,6 +363,7 @@ def test_a_rival_is_chosen_on_digits_that_it_did_not_fit(script, monkeypatch, ca
     "setting",
     [{"CODES": 0}, {"LEVELS": 5}, {"STEPS_TRIED": [0]}, {"STEPS_TRIED": [100]}, {"EXAMPLES": 5},
      {"EXAMPLES": 5000}, {"SAMPLES": 0}, {"SAMPLES": 700}, {"HELD_OUT": 0}, {"END": 1.0},
+     {"END": 1e-9}, {"END": 1 - 1e-12}, {"LEVELS": 10**6}, {"FLOOR": 0.01},
      {"SIZES": [0]}, {"WIDTHS": []}, {"CHOOSING": 0}, {"BATCH": 0}, {"WIDTH": 0}],
 )  # fmt: skip
 def test_a_setting_that_cannot_be_ends_the_run_in_a_sentence(script, monkeypatch, setting):

@@ -308,7 +308,7 @@ def test_the_code_of_the_solutions_is_right(script, monkeypatch):
     monkeypatch.setattr(script, "PAIRS", 40)
     text = (ROOT / "book/back/solutions/microflow.md").read_text(encoding="utf-8")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     names = dict(vars(script))
     for block in blocks:
         exec(block, names)

@@ -160,7 +160,7 @@ def steps(run):
     runs = run.seeds("over-seeds")
     figure = Figure(figsize=(style.WIDTH, 2.4))
     ax = figure.subplots()
-    tables = [one.rows(r"^steps +(\d+) \| apart: ancestral (\S+), DDIM (\S+)$") for one in runs]
+    tables = [one.rows(r"^steps +(\d+) \| apart: ancestral (\S+), DDIM (\S+) \|") for one in runs]
     taken = [row[0] for row in tables[0]]
     for k, label in ((1, "ancestral: noise drawn afresh"), (2, "DDIM: the same noise, less")):
         found = np.array([[row[k] for row in table] for table in tables])
