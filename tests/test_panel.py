@@ -1,5 +1,6 @@
 """The Run panel in real browsers: Chromium, and Firefox as Debian has it; from disk and server."""
 
+import html
 import http.server
 import json
 import os
@@ -409,6 +410,9 @@ def test_every_chapter_has_its_panel_and_all_that_it_loads(path: Path) -> None:
     read = {Path(file).name for file in record["data"] if file.startswith("scripts/data/")}
     assert read <= set(content["data"])
     assert all((run / "data" / f"{file}.js").is_file() for file in content["data"])
+    presets = re.findall(r'name="preset" value="([^"]*)"', page)
+    names = {name for preset in presets for name in json.loads(html.unescape(preset))}
+    assert all(f'name="{name}"' in page for name in names), "a preset sets what is no setting"
     section = page.rpartition('<form class="run"')[0].rpartition("<section id=")[2]
     assert section.startswith('"the-run')
 
