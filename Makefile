@@ -35,6 +35,7 @@ figures: runs  ## draw the figures of the transcripts that changed
 	$(if $(filter 1,$(DRAFT)),-)@$(RUN) press.figures.draw  # a draft shows old ones then
 
 html: figures  ## build/html/index.html, without TeX (DRAFT=1: pages whatever their claims, in build/html-draft)
+	@$(RUN) press.run
 	@$(RUN) press.build html
 
 pdf: figures  ## build/no-magic.pdf and a PDF a chapter (PAPER=letter; DRAFT=1: a fast look)
@@ -67,6 +68,7 @@ check: setup-test  ## style, types and house rules, in seconds
 
 test: check book  ## everything: check, the book, a sample of its runs again, tests of what changed (ALL=1: all tests)
 	@$(RUN) press.system.chromium
+	@$(RUN) press.system.firefox
 	@rm -f build/tested.json
 	@TESTED=build/tested.json $(RUN) proof again
 	@TESTED=build/tested.json .venv/bin/python -m pytest -n 2 --dist loadfile $(MACHINE)
@@ -78,8 +80,11 @@ prove: setup-test book  ## the same numbers everywhere, nothing lost: well over 
 audit: setup-test  ## are all packages locked, the installed ones those, and free of known faults?
 	@$(RUN) press.audit
 
-bench: book  ## print what scripts and builds cost, how that grows, and ratios to an older commit: an hour
+bench: setup-test book  ## print what scripts and builds cost, how that grows, and ratios to an older commit: an hour
 	@$(RUN) bench
+	@$(RUN) press.system.chromium
+	@$(RUN) press.system.firefox
+	@$(RUN) bench.pages
 
 lock:  ## write the lock files from pyproject.toml (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \

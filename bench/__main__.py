@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 QUICK = "01-foundations/microtokenizer"  # the script that the recorder's overhead is measured on
 SIZES = (50, 200)  # chapters of the synthetic books
 # What `make html` calls.
-HTML = ("recorder", "press.path", "press.figures.draw", "press.build html")
+HTML = ("recorder", "press.path", "press.figures.draw", "press.run", "press.build html")
 DRAWN = tuple(command for command in HTML if command != "press.figures.draw")  # with lent figures
 
 

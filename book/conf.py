@@ -29,6 +29,7 @@ extensions = [
     "press.directives.facts",
     "press.directives.sealed",
     "press.directives.transcripts",
+    "press.directives.running",
     "press.directives.drawn",
     "press.directives.numbering",
     "press.directives.numrefs",

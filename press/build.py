@@ -65,7 +65,9 @@ def machine() -> str:
 
 def sources() -> str:
     """A hash of all that pages are made of, the commit and the date among it."""
-    rooms = [ROOT / room for room in ("book", "scripts", "build/runs", "build/figures")]
+    rooms = [
+        ROOT / room for room in ("book", "scripts", "build/runs", "build/figures", "build/run")
+    ]
     files = [path for room in rooms for path in room.rglob("*")]
     said = [digest([*files, *ROOT.glob("*.*"), *BUILD.glob("*.json")])]
     said += [edition.commit(ROOT), edition.epoch(ROOT)]

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from press import build, cards, edition, notebooks, programs
+from press.directives import running
 from recorder import editions
 from recorder.archive import zipped
 from recorder.data import sha256
@@ -58,8 +59,10 @@ def gather(root: Path) -> Path:
 def _site(folder: Path, name: str) -> dict[str, bytes]:
     """The web pages, below a folder of their own; without what only the next build needs."""
     paths = [path for path in folder.rglob("*") if path.is_file() and path.name[0] != "."]
-    if not paths:
-        raise BookError("build/html is missing; `make dist` makes it.")
+    for needed in (folder, folder / running.ROOM / "runtime.js"):
+        if not needed.exists():
+            named = needed.relative_to(folder.parent.parent)
+            raise BookError(f"{named} is missing; `make dist` makes it.")
     return {f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in paths}
 
 

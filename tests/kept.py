@@ -31,6 +31,7 @@ COMMON = ("pyproject.toml", "requirements-test.lock")
 BUILT = (  # tests of what `make book` made
     "tests/test_book.py",
     "tests/test_browser.py",
+    "tests/test_panel.py",
     "tests/test_reader.py",
     "tests/test_site.py",
     "tests/press/test_epub.py",

@@ -4,6 +4,9 @@ A page loads what lies beside it and nothing else, and runs no script but the sh
 own inline ones, each known by its hash. It holds from `file:` and from a server alike: `'self'`
 does not cover files in every browser, hence `file:`. KaTeX places its letters by style attributes,
 so these, and only these, may be written in the page.
+
+A page with a Run panel (press.directives.running) may besides compile WebAssembly, which is Python,
+and begin a worker from a script that it has put together itself; the worker obeys the same policy.
 """
 
 import base64
@@ -17,6 +20,7 @@ from sphinx.jinja2glue import BuiltinTemplateLoader
 from sphinx.theming import Theme
 
 CHARSET = '<meta charset="utf-8" />'
+PANEL = '<form class="run"'
 FOLD = '<summary><span class="toctree-toggle"'
 SCRIPT = re.compile(
     r"<script(?![^>]*\bsrc=)(?![^>]*\btype=\"application/)[^>]*>(.*?)</script>", re.S
@@ -32,10 +36,12 @@ def policy(page: str) -> str:
     """The least that a page needs."""
     own = "'self' file:"
     hashes = sorted({digest(script) for script in SCRIPT.findall(page)})
+    runs = PANEL in page
     return "; ".join(
         [
             "default-src 'none'",
-            " ".join([f"script-src {own}", *hashes]),
+            " ".join([f"script-src {own}", *["'wasm-unsafe-eval'"] * runs, *hashes]),
+            *["worker-src blob:"] * runs,
             f"style-src-elem {own}",
             "style-src-attr 'unsafe-inline'",
             f"img-src {own} data:",

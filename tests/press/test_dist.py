@@ -15,9 +15,10 @@ from recorder.plan import all_runs
 from tests.workshop import ROOT, Workshop
 
 CFF = "title: Small\nauthors: [{name: We}]\nversion: 1.2.0\ndate-released: 2026-03-04\n"
-MADE = ("no-magic.pdf", "no-magic-letter.pdf", "no-magic.epub", "html/01-tier/one.html")
+RUNTIME = "html/_static/run/runtime.js"
+MADE = ("no-magic.pdf", "no-magic-letter.pdf", "no-magic.epub", RUNTIME)
 TAUGHT = ("html/no-magic-cards.apkg", "html/no-magic-cards.csv", "notebooks/01-tier/one.ipynb")
-CHAPTER = "chapters/one.pdf"
+PAGE, CHAPTER = "html/01-tier/one.html", "chapters/one.pdf"
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def made(recorded: Workshop, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recorded book of which everything was made."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     recorded.write("CITATION.cff", CFF)
-    for name in (*MADE, *TAUGHT, CHAPTER):
+    for name in (*MADE, *TAUGHT, PAGE, CHAPTER):
         recorded.write(f"build/{name}", name)
     recorded.write("build/html/.buildinfo", "for the next build")
     return recorded.root
@@ -65,7 +66,9 @@ def test_the_web_pages_unfold_into_one_folder(made: Path) -> None:
     with zipfile.ZipFile(made / "build/dist/no-magic-1.2.0-html.zip") as file:
         page, *others = file.infolist()
         assert page.filename == "no-magic-1.2.0/01-tier/one.html"
-        assert len(others) == 2  # the cards
+        assert {other.filename for other in others} == {
+            f"no-magic-1.2.0/{name.removeprefix('html/')}" for name in (RUNTIME, *TAUGHT[:2])
+        }
         assert page.date_time == (2023, 11, 14, 22, 13, 20)
         assert file.read(page) == b"html/01-tier/one.html"
 

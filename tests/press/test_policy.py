@@ -37,6 +37,16 @@ def test_nothing_is_allowed_that_is_not_named() -> None:
     assert not any("*" in rule or "http" in rule for rule in rules)
 
 
+def test_what_the_run_panel_needs_and_no_more() -> None:
+    """WebAssembly, and a worker of the page's own making: no address, no `eval`."""
+    plain, panel = (policy(page).split("; ") for page in ("", '<form class="run" id="run-here">'))
+    assert [rule for rule in panel if rule not in plain] == [
+        "script-src 'self' file: 'wasm-unsafe-eval'",
+        "worker-src blob:",
+    ]
+    assert [rule for rule in plain if rule not in panel] == ["script-src 'self' file:"]
+
+
 def test_the_policy_stands_before_all_that_it_governs() -> None:
     page = stated(f"{HEAD}<script>1</script></head></html>")
     assert page.index("Content-Security-Policy") < page.index("<script>")

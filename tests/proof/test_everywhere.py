@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import recorder
+from press.run import pyodide
 from proof import __main__ as proof
 from proof import claims, long, seeds, surroundings, versions, wasm
 from proof.table import Row
@@ -369,7 +370,7 @@ def test_webassembly_that_is_not_here_is_said(
     (tmp_path / "npm").write_text(
         "console.error('npm error code 7\\nnpm error network is away'); process.exit(1)"
     )
-    monkeypatch.setattr(wasm, what, Path(program.format(tmp_path=tmp_path)))
+    monkeypatch.setattr(pyodide, what, Path(program.format(tmp_path=tmp_path)))
     [row] = wasm.prove(book.root)
     assert (row.tried, row.failed) == (0, 0)
     assert row.note.startswith(note)
@@ -411,7 +412,7 @@ def test_runs_in_webassembly(
     (tmp_path / "pyodide.mjs").write_text(FAKE.replace("BODY", body))
     (tmp_path / "pyodide-lock.json").write_text('{"info": {"python": "3.14.2"}}')
     (tmp_path / "package.json").write_text('{"version": "314.0.7"}')
-    monkeypatch.setattr(wasm, "pyodide", lambda folder: tmp_path)
+    monkeypatch.setattr(pyodide, "installed", lambda folder: tmp_path)
     rows = list(wasm.prove(book.root))
     assert {what.split(": ")[1]: number for what, number in failed(iter(rows)).items()} == found
     assert rows[0].tried == 3
@@ -425,7 +426,7 @@ def test_a_killed_proof_leaves_no_run_in_webassembly(tmp_path: Path) -> None:
     (tmp_path / "pyodide.mjs").write_text(FAKE.replace("BODY", body))
     (tmp_path / "one.py").touch()
     job = json.dumps({"script": str(tmp_path / "one.py"), "set": {}, "report": 2})
-    command = [str(wasm.NODE), str(wasm.HERE / "run.mjs"), str(tmp_path), job]
+    command = [str(pyodide.NODE), str(wasm.HERE / "run.mjs"), str(tmp_path), job]
     program = f"import subprocess; subprocess.run({command}, start_new_session=True)"
     proof = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
     assert proof.stdout and proof.stdout.read(5) == b"begun"
