@@ -19,6 +19,7 @@ from press import edition, notebooks
 from press.directives import facts, house
 from press.directives.listings import programs_reference
 from press.directives.mathematics import formula
+from press.directives.running import run_panel
 from press.directives.sections import Sections
 from press.directives.transcripts import provenance, transcript, transcript_caption
 from press.notebooks import Code, Words
@@ -32,6 +33,7 @@ FORMULA = re.compile(r"(?<!\\)\$[^$]+\$")
 SILENT = (
     *(nodes.target, nodes.comment, nodes.substitution_definition, nodes.system_message),
     *(addnodes.index, nodes.colspec, nodes.title),
+    run_panel,  # a notebook runs by itself
 )
 
 
