@@ -6,6 +6,7 @@ and a column of numbers become.
 """
 
 import re
+from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,7 +44,7 @@ THIS = edition.read(ROOT)
 # What leaves no trace between paragraphs: margin notes, anchors, index entries, tables of contents,
 # and figures, which float.
 UNSEEN = (nodes.sidebar, nodes.target, nodes.Invisible, nodes.compound, nodes.figure)
-LONG = 30  # rows of a table that Sphinx lets pages break
+LONG, MEASURE = 36, 78  # lines of a table that pages may break; letters of a line
 WIDE, BETWEEN = 50, 4  # letters: a column counts as no wider; what lies between two
 HANGING = (nodes.entry, nodes.list_item, nodes.definition, nodes.citation, nodes.footnote)
 
@@ -276,7 +277,7 @@ class BookTranslator(LaTeXTranslator):
             node["align"] = "left"
         if self.next_table_colspec is None:
             sides = [_side(entry) for entry in _last_row(node)]
-            if len(list(node.findall(nodes.row))) > LONG:
+            if _lines(node) > LONG:
                 node["classes"].append("longtable")
                 self.next_table_colspec = _shares(node, sides)
             elif any(side != "L" for side in sides):
@@ -294,12 +295,27 @@ def _shares(table: Element, sides: list[str]) -> str:
 
     (A table that stays on its page is measured by LaTeX instead.)
     """
-    columns = zip(*(row.children for row in table.findall(nodes.row)), strict=True)
-    longest = [max(len(cell.astext()) for cell in column) for column in columns]
-    parts = [min(length, WIDE) + BETWEEN for length in longest]
+    parts = _parts(table)
     return "".join(
         f"\\X{{{part}}}{{{sum(parts)}}}" if side == "L" else side.lower()
         for side, part in zip(sides, parts, strict=True)
+    )
+
+
+def _parts(table: Element) -> list[int]:
+    """How wide each column would like to be, in letters."""
+    columns = zip(*(row.children for row in table.findall(nodes.row)), strict=True)
+    longest = [max(len(cell.astext()) for cell in column) for column in columns]
+    return [min(length, WIDE) + BETWEEN for length in longest]
+
+
+def _lines(table: Element) -> int:
+    """About how many lines a table takes in print."""
+    parts = _parts(table)
+    wide = [MEASURE * part / sum(parts) for part in parts]
+    return sum(
+        max(ceil(len(cell.astext()) / width) for cell, width in zip(row, wide, strict=True))
+        for row in table.findall(nodes.row)
     )
 
 

@@ -494,14 +494,15 @@ def test_what_has_other_bytes_and_the_old_date_is_read_again(book: SmallBook) ->
     assert book.read == []
 
 
-def test_pages_can_break_a_long_table(book: SmallBook) -> None:
-    rows = "".join(f"| {row} | {'word ' * 9} |\n" for row in range(40))
+@pytest.mark.parametrize(("rows", "words"), [(40, 9), (15, 50)])
+def test_pages_can_break_a_long_table(book: SmallBook, rows: int, words: int) -> None:
+    lines = "".join(f"| {row} | {'word ' * words} |\n" for row in range(rows))
     preface = book.root / "book" / "front" / "preface.md"
-    book.write("book/front/preface.md", f"{preface.read_text()}\n| no. | it |\n|--:|---|\n{rows}")
+    book.write("book/front/preface.md", f"{preface.read_text()}\n| no. | it |\n|--:|---|\n{lines}")
     conf = (book.root / "book" / "conf.py").read_text()
     book.write("book/conf.py", f'{conf}extensions.append("press.pdf.latex")\n')
     assert book.build("latex") == []
-    assert "\\begin{longtable}{r\\X{48}{55}}" in book.tex()
+    assert "\\begin{longtable}{r\\X{" in book.tex()
 
 
 def test_a_bar_in_a_table_is_written_with_a_backslash(book: SmallBook) -> None:
