@@ -58,7 +58,7 @@ def price(run):
     figure = Figure(figsize=(style.WIDTH, 2.9))
     left, right = figure.subplots(1, 2)
     counts = min(run.rows(r"^counts, \d letters back \| new (\S+)$"))
-    both = min(run.rows(r"^counts of both, \d letters back \| new (\S+)$"))
+    both = min(run.rows(r"^counts of both, \d letters back, \d+ times \| new (\S+)$"))
     base = _row(run, "base")
     full = min((_row(run, name) for name, _ in fulls), key=lambda row: row[1])
     points = [_row(run, name) for name, _ in loras]
@@ -66,19 +66,19 @@ def price(run):
     left.annotate("LoRA", points[0][:2], (5, 3), textcoords="offset points", color=style.ACCENT)
     head = _row(run, "head only")
     for row, name, mark, color, shift in (
-        (head, "head only", "s", style.RUST, (0, -13)),
-        (full, "full, best", "D", style.INK, (-4, 7)),
+        (_row(run, r"end mark, rate 0\.1"), "end mark", "s", style.RUST, (0, -13)),
+        (head, "head only", "s", style.RUST, (-6, -5)),
+        (full, "full, best", "D", style.INK, (-7, -3)),
         (_row(run, "from scratch"), "from scratch", "v", style.GREY, (4, 7)),
     ):
         left.plot([row[0]], [row[1]], marker=mark, color=color, linestyle="none", markersize=5)
         left.annotate(name, row[:2], shift, textcoords="offset points", color=color,
-                      ha="right" if row[0] > 2000 else "center")  # fmt: skip
+                      ha="right" if row[0] > 400 else "center")  # fmt: skip
     for loss, name in ((base[1], "base"), (counts, "counts"), (both, "counts with a base")):
         left.axhline(loss, color=style.GREY, linewidth=0.8, linestyle=style.DASHES[1])
-        left.annotate(name, (4400, loss), (0, 2), textcoords="offset points", color=style.GREY,
-                      ha="right")  # fmt: skip
-    left.set(xscale="log", xlabel="trained numbers", ylabel="loss on new names", xlim=(180, 4500))
-    left.set_xticks([200, 500, 1000, 3000], ["200", "500", "1,000", "3,000"])
+        left.annotate(name, (10, loss), (0, 2), textcoords="offset points", color=style.GREY)
+    left.set(xscale="log", xlabel="trained numbers", ylabel="loss on new names", xlim=(9, 6000))
+    left.set_xticks([10, 100, 1000], ["10", "100", "1,000"])
     left.minorticks_off()
     _forgotten(right, run.seeds("over-seeds"))
     return figure
@@ -91,36 +91,41 @@ def _forgotten(ax, seeds):
         rows = [_row(run, name)[1:] for run in seeds]
         return [sum(values) / len(rows) for values in zip(*rows, strict=True)]
 
-    loras = [("LoRA, rate 0.003", "0.003"), ("LoRA, rank 4", "0.01")]
-    loras.append(("LoRA, rate 0.03", "LoRA, 0.03"))
-    early = (r"full, 0\.003, \d+ steps", "0.003, early")
-    fulls = [early, *((f"full, rate {rate}", rate) for rate in ("0.003", "0.01"))]
-    fulls.append(("full, rate 0.03", "full, 0.03"))
+    loras = [
+        ("LoRA, rate 0.003", "0.003", (7, 2)),
+        ("LoRA, rank 4", "0.01", (6, -3)),
+        ("LoRA, rate 0.03", "LoRA, 0.03", (7, -4)),  # which names the curve
+    ]
+    fulls = [
+        (r"full, 0\.003, \d+ steps", "0.003, early", (-6, -7)),
+        ("full, rate 0.003", "0.003", (-6, -7)),
+        ("full, rate 0.01", "0.01", (-6, -7)),
+        ("full, rate 0.03", "full, 0.03", (7, -4)),
+    ]
     base = mean("base")
-    for rows, mark, color, line, shift, ha in (
-        (loras, "o", style.ACCENT, "-", (7, 2), "left"),
-        (fulls, "D", style.INK, style.DASHES[1], (-6, -7), "right"),
+    for rows, mark, color, line in (
+        (loras, "o", style.ACCENT, "-"),
+        (fulls, "D", style.INK, style.DASHES[1]),
     ):
-        points = [base, *map(mean, (row for row, _ in rows))]
+        points = [base, *(mean(row) for row, *_ in rows)]
         ax.plot(*zip(*points, strict=True), marker=mark, color=color, linestyle=line,
                 linewidth=0.8, markersize=4)  # fmt: skip
-        for (_, text), point in zip(rows, points[1:], strict=True):
-            end = text.endswith(", 0.03")  # which names the curve
-            ax.annotate(text, point, (7, -4) if end else shift, textcoords="offset points",
-                        color=color, ha="left" if end else ha, size=style.SMALL)  # fmt: skip
+        for (_, text, shift), point in zip(rows, points[1:], strict=True):
+            ax.annotate(text, point, shift, textcoords="offset points", color=color,
+                        ha="left" if shift[0] > 0 else "right", size=style.SMALL)  # fmt: skip
     for row, name, mark, shift, ha in (
         ("base", "base", "^", (2, -11), "right"),
         ("LoRA, rank 1", "rank 1", "o", (7, -3), "left"),
-        ("the six matrices", "the six", "P", (6, -5), "left"),
+        ("the six matrices", "the six", "P", (6, 6), "left"),
         ("embeddings and head", "the rest", "X", (-6, 2), "right"),
-        ("LoRA and the rest", "LoRA and the rest", "s", (-7, 5), "right"),
+        ("LoRA and the rest", "LoRA and the rest", "s", (-7, 4), "right"),
     ):
         point = mean(row)
         color = style.ACCENT if name == "rank 1" else style.INK if name == "base" else style.RUST
         ax.plot(*point, marker=mark, color=color, linestyle="none", markersize=4.5)
         ax.annotate(name, point, shift, textcoords="offset points", color=color, ha=ha,
                     size=style.SMALL)  # fmt: skip
-    ax.set(xlabel="loss on new names", ylabel="loss on old names", xlim=(2.08, None))
+    ax.set(xlabel="loss on new names", ylabel="loss on old names", xlim=(2.09, None))
     ax.set_ylim(2.22, None)
 
 
