@@ -316,6 +316,7 @@ def test_a_row_says_what_was_measured(script, task, model, monkeypatch, capsys):
         example=task.example,
     )  # fmt: skip
     monkeypatch.setattr(script, "reward", lambda name, said: float(len(said) % 2))
+    monkeypatch.setattr(script, "DRAWN", 30)  # enough for some that begin with =
     script.measure(model, few, "who", 12_345, 0.25)
     row = capsys.readouterr().out
     random.seed(script.SEED)
@@ -327,6 +328,9 @@ def test_a_row_says_what_was_measured(script, task, model, monkeypatch, capsys):
         drawn += [script.say(few, asked).said for _ in range(script.DRAWN)]
     right = np.mean([len(said) % 2 for said in drawn])
     assert row.startswith(f"who         | {np.mean(greedy):.3f} {right:.3f} | {np.mean(first):.3f}")
+    at_once = [len(said) % 2 for said in drawn if said[0] == "="]
+    aloud = [len(said) % 2 for said in drawn if said[0] != "="]
+    assert f" | {np.mean(aloud):.3f} {np.mean(at_once):.3f} | " in row and len(at_once) > 1
     assert f"{np.mean([len(said) for said in drawn]):.2f} |   12 | 0.250" in row
 
 
