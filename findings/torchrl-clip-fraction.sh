@@ -9,7 +9,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -q --disable-pip-version-check torchrl==0.14.1 tensordict==0.15.3 torch==2.14.1
+"$folder/venv/bin/pip" install -q --disable-pip-version-check torchrl==0.14.1 torch==2.14.1
 "$folder/venv/bin/python" -W ignore - <<'PY'
 import torch
 from tensordict import TensorDict
