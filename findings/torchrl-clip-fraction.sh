@@ -2,9 +2,9 @@
 # torchrl 0.14.1: ClipPPOLoss reports a clip_fraction in which those are counted that are not held back.
 #
 # PPO takes min(ratio A, clip(ratio) A): the gradient is 0 only where the ratio has left the band on the side to which the
-# advantage A sends it. clip_fraction is the share of all ratios outside the band, whatever the sign of A. (Stable-Baselines3
-# and CleanRL count in this way too.) Who reads it as "samples without a gradient" reads too much: shown with forty random
-# symbols, and with six of which all are outside, and none is held back. (torch brings several gigabytes with it.)
+# advantage A sends it. clip_fraction is the share of all ratios outside the band, whatever the sign of A, as in the sources
+# of Stable-Baselines3 and CleanRL. Who reads it as "samples without a gradient" reads too much. Shown with forty random
+# symbols, and with six that are all outside, of which none is held back. (torch brings several gigabytes with it.)
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
