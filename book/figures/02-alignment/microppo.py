@@ -81,14 +81,17 @@ def rates(run):
                     markersize=3.2, linestyle="none")  # fmt: skip
     best = fmean(v for *_, v in reached(main, "the best there is"))
     four = fmean(v for *_, v in reached(main, "best of 4"))
-    for value, text in ((best, "the best there is"), (four, "best of 4, untrained")):
+    for value, text, side in (
+        (best + 0.003, "the best there is", "bottom"), (four - 0.004, "best of 4, untrained", "top")
+    ):  # fmt: skip
+        ax.text(0.00142, value, text, va=side, size=style.SMALL, color=style.GREY)
+    for value in (best, four):
         ax.axhline(value, color=style.GREY, linewidth=0.9, linestyle=style.DASHES[2])
-        ax.text(0.00142, value - 0.004, text, va="top", size=style.SMALL, color=style.GREY)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(FixedLocator(grid))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xticks(grid, [".0015", ".003", ".006", ".012"])
-    ax.set(xlabel="learning rate", ylabel="reached: score − .1 KL", ylim=(0.57, best + 0.012))
+    ax.set(xlabel="learning rate", ylabel="reached: score − .1 KL", ylim=(0.57, best + 0.032))
     ax.legend(loc="lower left", ncols=2, fontsize=style.SMALL)
     return figure
 
