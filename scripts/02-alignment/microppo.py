@@ -813,8 +813,8 @@ def show_noise(policy, proxy, longest):
     (noise, length), (rest, other) = spread(raw), spread(less)
     print(f"noise     | raw {noise:.3f}, less the mean {rest:.3f}: "
           f"{noise / rest:.2f} | foretold "
-          f"{1 + fmean(seen) ** 2 / variance(seen):.2f} | gradient "
-          f"{length:.3f}, {other:.3f}")
+          f"{1 + fmean(seen) ** 2 / variance(seen):.2f}")
+    print(f"noise     | gradient {length:.3f}, {other:.3f}")
 
 # === Measure a policy ===
 class Bench:
@@ -823,7 +823,7 @@ class Bench:
     def __init__(self, reference, proxy, referee, task):
         self.reference, self.task = reference, task
         self.proxy, self.referee = proxy, referee
-        print("policy            | judged  score     KL  reached | clipped | "
+        print("policy            | judged  score    KL reached | clipped | "
               "differ  in a  long")
 
     def policy(self, name, policy, clipped=0.0):
@@ -844,8 +844,8 @@ class Bench:
         print(f"{'':12} says | " + shorten(some, 59, placeholder=""))
 
     def row(self, name, judged, score, kl, rest=""):
-        print(f"{name:17} | {judged:6.3f} {score:6.3f} {kl:6.2f} "
-              f"{score - BETA * kl:8.3f} |{rest}")
+        print(f"{name:17} | {judged:6.3f} {score:6.3f} {kl:5.2f} "
+              f"{score - BETA * kl:7.3f} |{rest}")
 
 # === Weigh a pool of names ===
 def show_weighed(bench, name, weights, pool):

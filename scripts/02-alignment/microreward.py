@@ -1,10 +1,11 @@
 """microreward: a judge is learned from pairs, and then trusted too far.
 
-Claim: networks that saw 25 comparisons each rank new pairs better than
-chance. To an independent referee each picks a better name from four than
-from one, but from a thousand hardly a better one than from sixteen: some
-judges soar, some fall, and how well they rank pairs does not tell which.
-Counting pieces of names, from the same pairs, ranks better and stays up.
+Claim: networks that saw 25 comparisons each, and are read at the end mark,
+rank new pairs better than chance. To an independent referee each picks a
+better name from four than from one, but from a thousand hardly a better one
+than from sixteen: some judges soar, some fall, and how well they rank pairs
+hardly tells which. Counting pieces of names, from the same pairs, ranks
+better and stays up.
 
 Left out: prompts, and people. A pair prefers a name given mostly to girls to
 one given mostly to boys, as births in the United States have it.
@@ -546,7 +547,7 @@ def averages(column, sizes):
 def rewards(model, names):
     """r(y), a number a name, [names][1], from a model with a head of a row.
 
-    The end mark is read as well: only its row has seen the whole name.
+    The end mark is read as well: its row has seen all letters and the end.
     """
     sizes, examples = [len(ids) for ids in names], [(ids, 1) for ids in names]
     if READ == "mean":
