@@ -26,7 +26,7 @@ LIMITS = Limits(seconds=1200)  # twice what a script may take elsewhere
 def prove(root: Path = ROOT) -> Iterator[Row]:
     """The rows of the book's runs, or one that says why there is no Pyodide."""
     try:
-        folder = pyodide.installed(root / "build" / "pyodide")
+        folder = pyodide.installed()
     except (OSError, subprocess.CalledProcessError) as error:
         yield Row("wasm", "CPython in WebAssembly", 0, note=f"not here: {pyodide.why(error)}")
         return

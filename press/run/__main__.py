@@ -20,7 +20,7 @@ def prepare(root: Path = ROOT) -> str:
     """Make what is not there, or no longer what it should be; the sentence of what cannot be."""
     target, note = root / RUNTIME, root / "build" / "run-made.json"
     try:
-        folder = pyodide.installed(root / "build" / "pyodide")
+        folder = pyodide.installed()
     except (OSError, subprocess.CalledProcessError) as error:
         target.unlink(missing_ok=True)
         return (

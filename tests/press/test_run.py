@@ -109,9 +109,10 @@ def test_a_program_that_ends_itself_well_has_ended_well(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def package(tmp_path: Path) -> Path:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Pyodide of a few letters."""
-    folder = tmp_path / "build" / "pyodide" / "node_modules" / "pyodide"
+    monkeypatch.setattr(pyodide, "FOLDER", tmp_path / "pyodide")
+    folder = tmp_path / "pyodide" / "node_modules" / "pyodide"
     folder.mkdir(parents=True)
     files = {
         "pyodide.js": "var loader;",
@@ -171,11 +172,12 @@ def test_what_npm_cannot_fetch_is_said_and_no_old_runtime_stays(
     (tmp_path / RUNTIME).touch()
     (tmp_path / "npm").write_text("console.error('npm error network is away'); process.exit(1)")
     monkeypatch.setattr(pyodide, "NPM", tmp_path / "npm")
+    monkeypatch.setattr(pyodide, "FOLDER", tmp_path / "pyodide")
     assert prepare(tmp_path).startswith(
         "The web pages will not run programs, since Pyodide is not here: "
         "npm could not install it: network is away."
     )
-    assert not (tmp_path / RUNTIME).exists()
+    assert not (tmp_path / RUNTIME).exists() and not list(tmp_path.glob("pyodide*"))
 
 
 def test_the_lock_names_the_hash_of_all_that_npm_fetches() -> None:

@@ -371,6 +371,7 @@ def test_webassembly_that_is_not_here_is_said(
         "console.error('npm error code 7\\nnpm error network is away'); process.exit(1)"
     )
     monkeypatch.setattr(pyodide, what, Path(program.format(tmp_path=tmp_path)))
+    monkeypatch.setattr(pyodide, "FOLDER", tmp_path / "pyodide")
     [row] = wasm.prove(book.root)
     assert (row.tried, row.failed) == (0, 0)
     assert row.note.startswith(note)
@@ -412,7 +413,7 @@ def test_runs_in_webassembly(
     (tmp_path / "pyodide.mjs").write_text(FAKE.replace("BODY", body))
     (tmp_path / "pyodide-lock.json").write_text('{"info": {"python": "3.14.2"}}')
     (tmp_path / "package.json").write_text('{"version": "314.0.7"}')
-    monkeypatch.setattr(pyodide, "installed", lambda folder: tmp_path)
+    monkeypatch.setattr(pyodide, "installed", lambda: tmp_path)
     rows = list(wasm.prove(book.root))
     assert {what.split(": ")[1]: number for what, number in failed(iter(rows)).items()} == found
     assert rows[0].tried == 3
