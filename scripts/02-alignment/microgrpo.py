@@ -1,11 +1,11 @@
-"""microgrpo: answers that can be checked teach a policy to count aloud.
+"""microgrpo: checked answers decide whether a policy counts aloud.
 
 Claim: a small GPT that was taught two ways of telling how many vowels a name
 has, at once or counting aloud, and uses them equally often, turns to the way
 that it does better when a program checks nothing but the last number. With
 SEED 1 that is counting aloud, and it turns away from it when the same program
-pays half for it. Whoever has the answers and knows the better way should
-imitate them: at equal work that does better still.
+pays half for it. Whoever has the answers and knows the better way can do
+without: with SEED 1 and equal work, imitating them does better still.
 
 Left out: the KL to a reference, thoughts that nobody taught, a reward that
 can be fooled. Shao et al., "DeepSeekMath" (2024); Williams (1992). The
