@@ -4,7 +4,7 @@ Claim: subtracting the batch's mean reward divides the variance of the first
 policy gradient by more than two. PPO, which learns four times from each of 640
 names, climbs no higher than REINFORCE with as many steps in smaller batches,
 once each has its own rate. Its clip is idle there; at seven times the rate and
-twice the repeats it is what keeps the policy saying names.
+twice the repeats a policy without it stops saying names.
 
 Left out: prompts, people, minibatches. The score is a proxy's, learned from
 pairs as in microdpo; a referee who learned from other families looks on.
