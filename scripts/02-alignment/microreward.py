@@ -1,11 +1,11 @@
 """microreward: a judge is learned from pairs, and then trusted too far.
 
 Claim: networks that saw 25 comparisons each, and are read at the end mark,
-rank new pairs better than chance. To an independent referee each picks a
-better name from four than from one, but from a thousand hardly a better one
-than from sixteen: some judges soar, some fall, and how well they rank pairs
-hardly tells which. Counting pieces of names, from the same pairs, ranks
-better and stays up.
+rank new pairs better than chance, on average. To an independent referee they
+pick better names from four than from one, but from a thousand hardly better
+ones than from sixteen: some judges soar, some fall, and how well they rank
+pairs tells little of which. Counting pieces of names, from the same pairs,
+ranks better and falls less often.
 
 Left out: prompts, and people. A pair prefers a name given mostly to girls to
 one given mostly to boys, as births in the United States have it.
