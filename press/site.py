@@ -17,11 +17,13 @@ from xml.sax.saxutils import escape
 from pybtex.database import Entry, parse_file  # type: ignore[import-untyped]
 
 from press import build, costs, edition, path
+from press.directives import running
 from press.edition import Edition
 from press.path import Stop
 from recorder.errors import BookError
 from recorder.layout import ROOT
 
+RUNTIME = f"{running.ROOM}/runtime.js"
 BRACES = re.compile(r"[{}]")
 
 
@@ -113,6 +115,11 @@ def gather(root: Path, target: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     if not (made / "html" / "index.html").is_file():
         raise BookError("build/html is missing; `make site` makes it.")
+    if not (made / "html" / RUNTIME).is_file():
+        raise BookError(
+            f"build/html/{RUNTIME} is missing, without which no page runs its program; "
+            "`make site` makes it where npm reaches its registry."
+        )
     shutil.copytree(made / "html", part, ignore=shutil.ignore_patterns(".*"))
     for stop in path.read(root):
         of_chapter = made / "chapters" / f"{stop.name}.pdf"

@@ -1,6 +1,7 @@
 """The directive `{formats}`: on the web pages, what a reader may take away.
 
-The archive of the programs always; the PDF and the EPUB when they are made, and lie in build/.
+The archive of the programs and the cards always, since they are made with the pages; the PDF and
+the EPUB when they are made, and lie in build/.
 """
 
 from docutils import nodes
@@ -9,13 +10,17 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
-from press import edition
+from press import cards, edition
 from press.directives import house
 from press.directives.listings import offer
 
 BOOKS = {
     f"{edition.STEM}.pdf": "The book to print (PDF), with the programs in it",
     f"{edition.STEM}.epub": "The book for e-readers (EPUB)",
+}
+CARDS = {
+    f"{cards.STEM}.apkg": "Cards of its terms, questions and numbers, for Anki",
+    f"{cards.STEM}.csv": "The same cards as a table (CSV)",
 }
 
 
@@ -28,11 +33,17 @@ class Formats(SphinxDirective):
             made = house.root(self.env) / "build" / name
             self.env.note_dependency(made)
             if made.is_file():
-                links.append(nodes.reference("", text, refuri=name, internal=True))
+                links.append(link(name, text))
         links.append(offer(self.env.docname, nodes.Text("All programs with their data (zip)")))
+        links += [link(name, text) for name, text in CARDS.items()]
         items = nodes.bullet_list()
-        items += [nodes.list_item("", nodes.paragraph("", "", link)) for link in links]
+        items += [nodes.list_item("", nodes.paragraph("", "", one)) for one in links]
         return [addnodes.only("", items, expr="builder_html")]
+
+
+def link(name: str, text: str) -> nodes.reference:
+    """To a file beside the first page."""
+    return nodes.reference("", text, refuri=name, internal=True)
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

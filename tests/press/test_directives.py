@@ -596,13 +596,14 @@ def test_a_page_of_the_book_is_no_draft(built: SmallBook) -> None:
 
 
 def test_the_first_page_offers_what_is_made(tmp_path: Path) -> None:
-    """The programs always, the PDF once it is there."""
+    """The programs and the cards always, the PDF once it is there."""
     book = SmallBook(tmp_path)
     book.write("book/conf.py", f'{CONF}\nextensions += ["press.directives.formats"]\n')
     book.change("book/index.md", "# Book\n", "# Book\n\n```{formats}\n```\n")
     assert book.build() == []
     first = book.page("index")
     assert 'href="no-magic-scripts.zip"' in first and "no-magic.pdf" not in first
+    assert 'href="no-magic-cards.apkg"' in first and 'href="no-magic-cards.csv"' in first
     book.write("build/no-magic.pdf", "%PDF")
     assert book.build() == []
     assert 'href="no-magic.pdf"' in book.page("index")

@@ -24,7 +24,8 @@ def book(workshop: Workshop) -> Path:
     workshop.write("book/path.txt", "one\n")
     workshop.write("CITATION.cff", f"{CFF}url: https://example.org/small/\n")
     workshop.write("references.bib", ADAM)
-    for name in ("html/index.html", f"html/{TIER}/one.html", "html/.buildinfo", "chapters/one.pdf"):
+    pages = ("html/index.html", f"html/{TIER}/one.html", "html/.buildinfo")
+    for name in (*pages, f"html/{site.RUNTIME}", "chapters/one.pdf"):
         workshop.write(f"build/{name}", name)
     return workshop.root
 
@@ -34,7 +35,7 @@ def test_the_site_is_the_pages_the_chapters_and_what_machines_read(book: Path) -
     folder = book / "build" / "site"
     files = {file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()}
     machines = {"catalog.json", "llms.txt", "sitemap.xml"}
-    assert files == machines | {"index.html", f"{TIER}/one.html", "one.pdf"}
+    assert files == machines | {"index.html", f"{TIER}/one.html", "one.pdf", site.RUNTIME}
     text = (folder / "sitemap.xml").read_text(encoding="utf-8")
     assert f"<loc>https://example.org/small/{TIER}/one.html</loc><lastmod>2026-03-04<" in text
     llms = (folder / "llms.txt").read_text(encoding="utf-8")
@@ -55,10 +56,10 @@ def test_without_an_address_there_is_no_sitemap(book: Path) -> None:
     assert "](01-tier/one.html)" in (book / "build/site/llms.txt").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["html/index.html", "chapters/one.pdf"])
+@pytest.mark.parametrize("name", ["html/index.html", f"html/{site.RUNTIME}", "chapters/one.pdf"])
 def test_what_is_not_made_is_named_and_the_last_site_stays(book: Path, name: str) -> None:
     site.gather(book, book / "build" / "site")
     (book / "build" / name).unlink()
-    with pytest.raises(BookError, match="is missing; `make site` makes it"):
+    with pytest.raises(BookError, match="is missing.*; `make site` makes it"):
         site.gather(book, book / "build" / "site")
     assert (book / "build/site/index.html").is_file()
