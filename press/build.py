@@ -32,7 +32,6 @@ from recorder.settings import switch
 
 BUILD = ROOT / "build"
 DRAFT = "-draft"  # what the names of drafts end in
-OFFERED = (f"{edition.STEM}.pdf", f"{edition.STEM}.epub")  # by the web pages, when they are made
 HERE = ROOT  # where recorder.told is found
 
 
@@ -45,6 +44,12 @@ def locked() -> Iterator[None]:
         # Whatever is begun from here inherits the lock: a Sphinx that outlives this process too.
         os.set_inheritable(file.fileno(), True)
         yield
+
+
+def offered(made: Path) -> list[Path]:
+    """The books that the web pages offer, of those that are made."""
+    books = [made / f"{edition.STEM}.pdf", made / f"{edition.STEM}.epub"]
+    return [*filter(Path.is_file, books), *sorted((made / "volumes").glob("*.pdf"))]
 
 
 def digest(files: Iterable[Path]) -> str:
@@ -71,7 +76,7 @@ def sources() -> str:
     files = [path for room in rooms for path in room.rglob("*")]
     said = [digest([*files, *ROOT.glob("*.*"), *BUILD.glob("*.json")])]
     said += [edition.commit(ROOT), edition.epoch(ROOT)]
-    said += [name for name in OFFERED if (BUILD / name).is_file()]
+    said += [book.name for book in offered(BUILD)]
     return sha256("\n".join(said).encode())
 
 
@@ -191,11 +196,12 @@ def epub() -> str:
 def html() -> str:
     """Make the web pages, and put the books that they offer beside them; the first page's name."""
     folder = f"html{suffix()}"
-    sphinx("html", folder, besides=OFFERED)
-    for name in OFFERED:
-        made, offered = BUILD / name, BUILD / folder / name
-        if made.is_file() and not same(made, offered):
-            write_whole(offered, made.read_bytes())
+    books = offered(BUILD)
+    sphinx("html", folder, besides=[book.name for book in books])
+    for book in books:
+        beside = BUILD / folder / book.name
+        if not same(book, beside):
+            write_whole(beside, book.read_bytes())
     gather_notebooks(BUILD / folder, BUILD / f"notebooks{suffix()}")
     return f"{folder}/index.html"
 

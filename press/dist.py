@@ -35,6 +35,9 @@ def contents(root: Path) -> dict[str, bytes]:
         if not path.exists():
             raise BookError(f"{path.relative_to(root)} is missing; `make dist` makes it.")
     found = {name: path.read_bytes() for name, path in files.items()}
+    volumes = {path.name: path.read_bytes() for path in (made / "volumes").glob("*.pdf")}
+    # In one archive, unversioned: they lead to each other by these names.
+    found[f"{name}-volumes.zip"] = zipped(volumes, moment)
     found[f"{name}-scripts.zip"] = programs.archive(root)
     found[f"{name}-notebooks.zip"] = notebooks.archive(root)
     found[f"{name}-html.zip"] = zipped(_site(made / "html", name), moment)

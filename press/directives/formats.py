@@ -1,10 +1,13 @@
 """The directive `{formats}`: on the web pages, what a reader may take away.
 
-The archive of the programs and the cards always, since they are made with the pages; the PDF and
-the EPUB when they are made, and lie in build/.
+The archive of the programs and the cards always, since they are made with the pages; the PDF, its
+volumes and the EPUB when they are made, and lie in build/.
 """
 
+from pathlib import Path
+
 from docutils import nodes
+from roman_numerals import RomanNumeral
 from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
@@ -34,11 +37,24 @@ class Formats(SphinxDirective):
             self.env.note_dependency(made)
             if made.is_file():
                 links.append(link(name, text))
+        volumes = house.root(self.env) / "build" / "volumes"
+        if parts := sorted(volumes.glob("*.pdf")):
+            links.append(in_volumes(parts))
         links.append(offer(self.env.docname, nodes.Text("All programs with their data (zip)")))
         links += [link(name, text) for name, text in CARDS.items()]
         items = nodes.bullet_list()
         items += [nodes.list_item("", nodes.paragraph("", "", one)) for one in links]
         return [addnodes.only("", items, expr="builder_html")]
+
+
+def in_volumes(files: list[Path]) -> nodes.inline:
+    """Links to the volumes of the PDF, each by its number and the name of its part."""
+    line = nodes.inline("", "The PDF in volumes, one a part: ")
+    for place, file in enumerate(files):
+        number, _, name = file.stem.removeprefix(f"{edition.STEM}-").partition("-")
+        line += nodes.Text(", " if place else "")
+        line += link(file.name, f"{RomanNumeral(int(number)).to_uppercase()} {name}")
+    return line
 
 
 def link(name: str, text: str) -> nodes.reference:

@@ -4,12 +4,15 @@ A chapter is known by its document's name, tier/name, which is also the name of 
 """
 
 import re
+from bisect import bisect_left
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
 from docutils import nodes
 from docutils.nodes import Element
+from roman_numerals import RomanNumeral
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
@@ -26,6 +29,7 @@ logger = logging.getLogger(__name__)
 HEAD = re.compile(r"(?:---\n.*?^---$)?.*?^# [^\n]*", re.DOTALL | re.MULTILINE)
 EXERCISES = ("exercise", "solution")
 CHAPTER = re.compile(r"\d\d-[a-z0-9-]+/(?!index$)[^/]+")
+OPENER = re.compile(r"\d\d-[a-z0-9-]+/index")
 
 
 # What no margin note can stand beside: boxes and what floats.
@@ -46,6 +50,14 @@ def box(node: Element) -> Element | None:
 def is_chapter(document: str) -> bool:
     """Whether a document stands below a tier and is not the tier's opener."""
     return bool(CHAPTER.fullmatch(document))
+
+
+def volume(documents: Iterable[str], document: str) -> str:
+    """The number, a roman one, of the volume with a document: a tier's, or the one behind them."""
+    tiers = sorted(name.split("/")[0] for name in documents if OPENER.fullmatch(name))
+    place = document.split("/")[0]
+    number = bisect_left(tiers, place) + 1 if place in tiers or place == "back" else 1
+    return RomanNumeral(number).to_uppercase()
 
 
 def reading_order(env: BuildEnvironment) -> list[str]:

@@ -41,7 +41,7 @@ SETTINGS: dict[str, Any] = {
         "primary_sidebar_end": [],  # else a place for advertisements
         "search_bar_text": "Search",
         "shorten_urls": False,
-        "show_navbar_depth": 2,
+        "show_navbar_depth": 1,  # the chapters of other parts are folded
         "show_toc_level": 2,
         "use_download_button": False,
         "use_fullscreen_button": False,

@@ -142,10 +142,12 @@ class BookTranslator(LaTeXTranslator):
 
     matter = ""  # what part of the book has begun: front, main or back
     waiting: list[str]  # margin notes for the paragraph that comes next
+    shown: set[tuple[str, str]]  # documents that said where another one stands
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.waiting = []
+        self.shown = set[tuple[str, str]]()
 
     # --- Structure
 
@@ -234,8 +236,9 @@ class BookTranslator(LaTeXTranslator):
     # --- Links
 
     def depart_reference(self, node: Element) -> None:
-        """Paper shows no address behind a word, so the margin does."""
+        """Paper shows no address behind a word, so the margin does, or the page stands there."""
         super().depart_reference(node)
+        self.body += self.place(node)
         scheme, slashes, address = node.get("refuri", "").partition("//")
         if scheme not in ("http:", "https:") or node.astext().endswith(address):
             return
@@ -246,6 +249,19 @@ class BookTranslator(LaTeXTranslator):
             self.body.append(r"\nmaddress" + shown)
         elif box is None:
             self.body.append(r"\nmlink" + shown)
+
+    def place(self, link: Element) -> list[str]:
+        """Where the document of a link begins, when a document leads there for the first time."""
+        here, there = self.curfilestack[-1], link.get("refuri", "").removeprefix("%")
+        documents = self.builder.env.found_docs
+        if there == here or there not in documents or (here, there) in self.shown:
+            return []
+        if house.box(link) is not None:
+            return []
+        self.shown.add((here, there))
+        volume = house.volume(documents, there)
+        other = volume if volume != house.volume(documents, here) else ""
+        return [rf"\nmpage{{{other}}}{{{there}::doc}}"]
 
     def visit_index(self, node: Element) -> None:
         """Write hyphens as they are: makeindex takes an entry spelled in two ways for two."""
@@ -358,7 +374,7 @@ def depart_solution(self: LaTeXTranslator, node: Element) -> None:
 
 
 class ChaptersLast(SphinxPostTransform):
-    """A tier's text stands on its part page, all of it, then the list of its chapters."""
+    """A tier's text stands on its part page, all of it, before its chapters."""
 
     default_priority = 1
     formats = ("latex",)
@@ -370,8 +386,7 @@ class ChaptersLast(SphinxPostTransform):
             chapters = [node for node in opener.findall(addnodes.start_of_file) if node != opener]
             for chapter in chapters:
                 chapter.parent.remove(chapter)
-            names = "".join(rf"\nmpartchapter{{{chapter['docname']}::doc}}" for chapter in chapters)
-            opener += [nodes.raw("", f"\n\n{names}\n", format="latex"), *chapters]
+            opener += chapters
 
 
 class BibliographyStays(SphinxPostTransform):

@@ -2,8 +2,8 @@
 
 LuaLaTeX, run by latexmk as often as it takes and without shell escape, then a reading of its log,
 then pikepdf for what LaTeX writes badly: metadata and an identifier that depends on nothing but
-the content. The scripts are attached, each chapter is cut out into build/chapters/, and the pages
-that it takes are left in build/pages.json, for who cites it.
+the content. The scripts are attached, chapters are cut out into build/chapters/ and volumes into
+build/volumes/, and the pages that a chapter takes are left in build/pages.json, for who cites it.
 
 LaTeX calls many things warnings that make a bad page. Here each is an error that names the chapter:
 an overfull box, a missing glyph, a reference to nothing, a label given twice.
@@ -14,7 +14,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -22,9 +22,9 @@ from typing import Any
 
 import pikepdf
 
-from press import edition, programs
+from press import edition, path, programs
 from press.edition import STEM
-from press.pdf import chapters
+from press.pdf import chapters, volumes
 from press.pdf.chapters import Span
 from press.system import texlive
 from recorder.data import sha256
@@ -35,7 +35,7 @@ BUILD = ROOT / "build"
 LANGUAGE = "en"
 CREATOR = "Sphinx and LuaLaTeX"
 HEADING = re.compile(
-    r"^\\(?:nm(?P<matter>main|back)matter$|(?P<kind>part|chapter|section)\{(?P<title>.*)\}$)", re.M
+    r"^\\(?:nm(?P<matter>main|back)matter$|(?P<kind>part|chapter)\{(?P<title>.*)\}$)", re.M
 )
 # No reason to run again: the number of pages, which no page shows and the index changes; what
 # LuaLaTeX keeps of fonts, which any other run on this machine may write anew.
@@ -283,9 +283,27 @@ def cut_chapters(whole: Path, spans: dict[str, Span], time: str) -> None:
             about = f"{stem}.py and the data that it reads"
             chapters.attach(pdf, f"{stem}.zip", programs.archive(ROOT, name), about)
             save(pdf, target, time, title, subject, [f"nm:{stem}", *this.keywords])
-    for path in (BUILD / "chapters").glob("*"):
-        if path not in targets:
-            path.unlink()
+    for file in (BUILD / "chapters").glob("*"):
+        if file not in targets:
+            file.unlink()
+
+
+def cut_volumes(whole: Path, starts: Mapping[str, int], time: str) -> None:
+    """Make one PDF a volume in build/volumes, from the finished book, and remove all others."""
+    this = edition.read(ROOT)
+    titles = {tier: path.title(ROOT, f"{tier}/index") for tier in path.tiers(path.read(ROOT))}
+    folder = BUILD / "volumes"
+    folder.mkdir(exist_ok=True)
+    with pikepdf.open(whole) as pdf:
+        planned = volumes.plan(starts, len(pdf.pages), titles, STEM)
+    for volume in planned:
+        with pikepdf.open(whole) as pdf:
+            volumes.cut(pdf, volume, planned, starts)
+            subject = f"{this.title}, {this.label}"
+            save(pdf, folder / volume.file, time, volume.name, subject, this.keywords)
+    for file in folder.glob("*"):
+        if file.name not in [volume.file for volume in planned]:
+            file.unlink()
 
 
 def save(
@@ -344,8 +362,10 @@ def typeset_book(folder: Path, target: Path, draft: bool) -> None:
         return
     finish(folder / f"{STEM}.pdf", target, time)
     if target.stem == STEM:
+        aux = (folder / f"{STEM}.aux").read_text(encoding="utf-8")
         with pikepdf.open(target) as pdf:
-            spans = chapters.spans(pdf, (folder / f"{STEM}.aux").read_text(encoding="utf-8"))
+            starts, spans = chapters.starts(pdf, aux), chapters.spans(pdf, aux)
         cut_chapters(target, spans, time)
+        cut_volumes(target, starts, time)
         pages = {name: span.labels for name, span in spans.items()}
         write_whole(BUILD / "pages.json", json.dumps(pages, indent=1).encode() + b"\n")

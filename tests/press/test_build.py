@@ -150,9 +150,9 @@ def test_the_book_takes_nothing_that_was_read_for_a_draft(
 def test_a_draft_goes_on_from_the_pages_of_the_book(book: Path) -> None:
     build.html()
     here: Record = {"machine": build.machine()}
-    assert build.begins_with("html-draft", here, build.OFFERED) == "html"
+    assert build.begins_with("html-draft", here, ["no-magic.pdf"]) == "html"
     (book / "build" / "html" / "index.html").write_text("damaged")
-    assert build.begins_with("html-draft", here, build.OFFERED) == ""
+    assert build.begins_with("html-draft", here, ["no-magic.pdf"]) == ""
 
 
 def test_a_marker_that_is_no_marker_is_none(book: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is made of the finished PDF: attachments, where the chapters stand, a file for each."""
+"""What is made of the finished PDF: attachments, where documents stand, chapters and volumes."""
 
 from pathlib import Path
 
@@ -7,7 +7,8 @@ import pytest
 from pikepdf import Array, Dictionary, Name, OutlineItem, Pdf
 
 from press import programs
-from press.pdf import chapters, typeset
+from press.pdf import chapters, typeset, volumes
+from press.pdf.volumes import Volume
 
 # Two title pages, the preface on iii, a part on 1, chapter 1 on 2 and 3, chapter 2 on 4, the end.
 TARGETS = {"chapter*.3": 2, "part.1": 3, "chapter.1": 4, "here": 5, "chapter.2": 6, "chapter*.9": 7}
@@ -147,3 +148,45 @@ def test_chapters_are_the_same_bytes_twice_and_old_ones_go(
         assert str(file.Root.Lang) == "en"
         assert list(file.attachments) == ["alpha.zip"]
         assert file.attachments["alpha.zip"].get_file().read_bytes() == b"01-first/alpha"
+
+
+# --- Volumes
+
+FIRST = Volume(1, "First", "book-1-first.pdf", range(2, 7))
+BEHIND = Volume(2, "Solutions and references", "book-2-references.pdf", range(7, 8))
+
+
+def test_a_volume_a_tier_and_one_behind_them() -> None:
+    starts = {"index": 2, "01-first/index": 3, "01-first/alpha": 4, "back/solutions": 7}
+    assert volumes.plan(starts, 8, {"01-first": "First"}, "book") == [FIRST, BEHIND]
+    more = {"front/preface": 2, "01-a/index": 4, "02-b/index": 6, "back/a": 9, "back/b": 12}
+    planned = volumes.plan(more, 20, {"01-a": "A", "02-b": "B"}, "book")
+    assert [volume.pages for volume in planned] == [range(2, 6), range(6, 9), range(9, 20)]
+    assert planned[1].name == "Volume II: B"
+
+
+def cut_volume(book: Path, volume: Volume) -> Path:
+    target = book.with_name(volume.file)
+    with pikepdf.open(book) as file:
+        file.pages[7].obj.Annots = Array([link(file, S=Name.GoTo, D="here")])
+        volumes.cut(file, volume, [FIRST, BEHIND], chapters.starts(file, AUX))
+        file.save(target)
+    return target
+
+
+def test_volumes_open_with_the_title_and_keep_the_numbers_of_pages(book: Path) -> None:
+    with pikepdf.open(cut_volume(book, FIRST)) as file:
+        assert [page.label for page in file.pages] == ["1", "2", "iii", "1", "2", "3", "4"]
+    with pikepdf.open(cut_volume(book, BEHIND)) as file:
+        # Page 5 is a right one in the book: an empty left page is put before it.
+        assert [page.label for page in file.pages] == ["1", "2", "iii", "5"]
+        assert file.pages[2].Contents.read_bytes() == b""
+
+
+def test_links_lead_from_volume_to_volume(book: Path) -> None:
+    with pikepdf.open(cut_volume(book, BEHIND)) as file:
+        [action] = [note.A for note in file.pages[3].obj.Annots]
+        assert (action.S, str(action.F), str(action.D)) == (Name.GoToR, FIRST.file, "here")
+    with pikepdf.open(cut_volume(book, FIRST)) as file:
+        assert "here" in pikepdf.NameTree(file.Root.Names.Dests)
+        assert [note.A.S for note in file.pages[4].obj.Annots] == [Name.GoTo, Name.GoTo, Name.URI]

@@ -505,6 +505,25 @@ def test_pages_can_break_a_long_table(book: SmallBook, rows: int, words: int) ->
     assert "\\begin{longtable}{r\\X{" in book.tex()
 
 
+def test_print_says_once_a_document_where_another_one_stands(book: SmallBook) -> None:
+    """By its volume too, if that is another: a tier's, the first one's of what stands before it."""
+    conf = (book.root / "book" / "conf.py").read_text()
+    book.write("book/conf.py", f'{conf}extensions.append("press.pdf.latex")\n')
+    links = "\n\n{doc}`alpha </01-first/alpha>`, {doc}`beta </02-second/beta>`.\n"
+    for page in ("front/preface", "01-first/alpha", "02-second/beta", "back/solutions"):
+        text = (book.root / "book" / f"{page}.md").read_text(encoding="utf-8")
+        book.write(f"book/{page}.md", text + 2 * links)
+    book.build("latex")
+    assert re.findall(r"\\nmpage\{(.*?)\}\{(.*?)::doc\}", book.tex()) == [
+        ("", "01-first/alpha"),
+        ("II", "02-second/beta"),
+        ("II", "02-second/beta"),
+        ("I", "01-first/alpha"),
+        ("I", "01-first/alpha"),
+        ("II", "02-second/beta"),
+    ]
+
+
 def test_a_bar_in_a_table_is_written_with_a_backslash(book: SmallBook) -> None:
     table = "\n\n| loss |\n|---|\n| {fact}`1 * loss %s .1f` |\n"
     page = (book.root / A).read_text(encoding="utf-8")
@@ -604,6 +623,12 @@ def test_the_first_page_offers_what_is_made(tmp_path: Path) -> None:
     first = book.page("index")
     assert 'href="no-magic-scripts.zip"' in first and "no-magic.pdf" not in first
     assert 'href="no-magic-cards.apkg"' in first and 'href="no-magic-cards.csv"' in first
-    book.write("build/no-magic.pdf", "%PDF")
+    for name in ("no-magic.pdf", "volumes/no-magic-1-first.pdf", "volumes/no-magic-2-rest.pdf"):
+        book.write(f"build/{name}", "%PDF")
     assert book.build() == []
-    assert 'href="no-magic.pdf"' in book.page("index")
+    first = book.page("index")
+    assert 'href="no-magic.pdf"' in first
+    assert re.findall(r'href="(no-magic-\d.*?)">([^<]*)<', first) == [
+        ("no-magic-1-first.pdf", "I first"),
+        ("no-magic-2-rest.pdf", "II rest"),
+    ]

@@ -19,6 +19,7 @@ RUNTIME = "html/_static/run/runtime.js"
 MADE = ("no-magic.pdf", "no-magic-letter.pdf", "no-magic.epub", RUNTIME)
 TAUGHT = ("html/no-magic-cards.apkg", "html/no-magic-cards.csv", "notebooks/01-tier/one.ipynb")
 PAGE, CHAPTER = "html/01-tier/one.html", "chapters/one.pdf"
+VOLUMES = ("volumes/no-magic-1-tier.pdf", "volumes/no-magic-2-references.pdf")
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def made(recorded: Workshop, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A recorded book of which everything was made."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
     recorded.write("CITATION.cff", CFF)
-    for name in (*MADE, *TAUGHT, PAGE, CHAPTER):
+    for name in (*MADE, *TAUGHT, PAGE, CHAPTER, *VOLUMES):
         recorded.write(f"build/{name}", name)
     recorded.write("build/html/.buildinfo", "for the next build")
     return recorded.root
@@ -48,6 +49,7 @@ def test_every_file_bears_the_version_and_has_its_sum(made: Path) -> None:
         "no-magic-1.2.0-one.pdf",
         "no-magic-1.2.0-runs.zip",
         "no-magic-1.2.0-scripts.zip",
+        "no-magic-1.2.0-volumes.zip",
         "no-magic-1.2.0.epub",
         "no-magic-1.2.0.pdf",
     ]
@@ -59,6 +61,12 @@ def test_the_same_bytes_whenever_it_is_gathered(made: Path) -> None:
     first = released(made)
     (made / "build/html/01-tier/one.html").touch()
     assert released(made) == first
+
+
+def test_volumes_keep_the_names_by_which_they_lead_to_each_other(made: Path) -> None:
+    dist.gather(made)
+    with zipfile.ZipFile(made / "build/dist/no-magic-1.2.0-volumes.zip") as file:
+        assert file.namelist() == ["no-magic-1-tier.pdf", "no-magic-2-references.pdf"]
 
 
 def test_the_web_pages_unfold_into_one_folder(made: Path) -> None:

@@ -230,7 +230,6 @@ def test_the_first_pass_finds_contents_as_long_as_the_true_ones() -> None:
         == r"""\contentsline {chapter}{Preface}{0}{}%
 \contentsline {part}{\numberline {0}Foundations}{0}{}%
 \contentsline {chapter}{\numberline {0}The \sphinxcode{\sphinxupquote{tape}}}{0}{}%
-\contentsline {section}{\numberline {0}Add}{0}{}%
 \addvspace {1.8em}
 \contentsline {chapter}{Works}{0}{}%
 \contentsline {chapter}{\indexname }{0}{}%
