@@ -138,6 +138,13 @@ def test_lines_fit_the_printed_page(path: Path) -> None:
     assert not wide, f"{path.name} has lines over {WIDTH} columns: {wide}"
 
 
+@each_script
+def test_solutions_stand_under_the_name_of_the_algorithm(path: Path) -> None:
+    heading = (ROOT / f"book/back/solutions/{path.stem}.md").read_text("utf-8").splitlines()[0]
+    name = reading_path.algorithm(ROOT, f"{path.parent.name}/{path.stem}")
+    assert heading.removeprefix("## ").partition(":")[0] == name
+
+
 def test_code_in_solutions_is_as_narrow_as_in_scripts() -> None:
     """A longer line would run into the margin of a printed page, which ends the build."""
     for path in sorted((ROOT / "book" / "back" / "solutions").glob("*.md")):
