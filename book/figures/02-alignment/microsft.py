@@ -86,7 +86,7 @@ def pairs(run):
     """Words right against the number of pairs; what the mask takes off the loss."""
     figure = Figure(figsize=(style.WIDTH, 2.7))
     left, right = figure.subplots(1, 2)
-    runs, main = run.seeds("pairs-over-seeds"), run.seeds("over-seeds")
+    runs, main = run.seeds("rivals-over-seeds"), run.seeds("over-seeds")
     ways = {
         "marks": {4: "4 marks", 16: "16 marks", 64: "marks", 256: "256 marks"},
         "all numbers": {16: "16 answers", 64: "answer", 256: "256 answers"},
