@@ -314,7 +314,7 @@ def test_counts_look_at_the_letter_in_place(script, task):
     row = ["soft", "S", "AO", "F", "T"]
     assert script.clues(task, row, 0) == ("s", ":", "o", None, "f")
     assert script.clues(task, row, 2) == ("f", "AO", "t", "o", ":")
-    assert script.clues(task, row, 4) == (None, "T", None, "t", None)
+    assert script.clues(task, row, 4) == (":", "T", None, "t", None)
 
 
 def test_counts_know_what_they_counted(script, task, monkeypatch, capsys):
