@@ -86,7 +86,8 @@ def pairs(run):
     """Words right against the number of pairs; what the mask takes off the loss."""
     figure = Figure(figsize=(style.WIDTH, 2.7))
     left, right = figure.subplots(1, 2)
-    runs, main = run.seeds("rivals-over-seeds"), run.seeds("over-seeds")
+    runs = run.seeds("rivals-over-seeds")
+    main = [one for one in run.seeds("over-seeds") if one.seed in [two.seed for two in runs]]
     ways = {
         "marks": {4: "4 marks", 16: "16 marks", 64: "marks", 256: "256 marks"},
         "all numbers": {16: "16 answers", 64: "answer", 256: "256 answers"},
