@@ -9,9 +9,9 @@ with all others frozen, keeps more of them.
 
 Left out: chat templates, many turns, a weight for each example. Ouyang et
 al., "Training language models to follow instructions" (2022); Zhou et al.,
-"LIMA" (2023). The run asks for held-out words in both forms, after a loss
-on answers, one that leaves the end out, one with old lines replayed, beside
-counts that were told where to look.
+"LIMA" (2023). The run asks for held-out words in both forms, after the 64
+pairs alone and with old lines replayed, for all numbers and for three rows,
+beside counts that were told where to look.
 """
 
 
