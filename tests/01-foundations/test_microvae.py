@@ -15,8 +15,20 @@ from scipy.stats import multivariate_normal
 
 ROOT = Path(__file__).resolve().parents[2]
 jax.config.update("jax_enable_x64", True)
-SMALL = {"STEPS": 3, "SAMPLES": 6, "DRAWS": 2, "BLIND": 10, "SIZES": [2], "MIXED": 2, "ROUNDS": 1,
-         "LAST_ROUNDS": 1, "WIDTH": 4, "BATCH": 2, "HELD_OUT": 60, "FLOORS": [0.01]}  # fmt: skip
+SMALL = {
+    "STEPS": 3,
+    "SAMPLES": 6,
+    "DRAWS": 2,
+    "BLIND": 10,
+    "SIZES": [2],
+    "MIXED": 2,
+    "ROUNDS": 1,
+    "LAST_ROUNDS": 1,
+    "WIDTH": 4,
+    "BATCH": 2,
+    "HELD_OUT": 60,
+    "FLOORS": [0.01],
+}
 
 
 def rows_of(seed, count, width):
@@ -78,20 +90,28 @@ def test_slopes_of_each_operation_by_nudging(script):
 
     def drawn(mean, log_variance):
         out = script.draw(mean, log_variance, noise)
-        kept = [[w * v for w, v in zip(*rows, strict=True)]
-                for rows in zip(weights, out.value, strict=True)]  # fmt: skip
+        kept = [
+            [w * v for w, v in zip(*rows, strict=True)]
+            for rows in zip(weights, out.value, strict=True)
+        ]
 
         def pull(grad):
             out.receive([[grad[0][0] * w for w in row] for row in weights])
 
         return script.record([[sum(map(sum, kept))]], pull)
 
-    cases = [(drawn, (rows_of(4, 2, 3), rows_of(5, 2, 3))),
-             (script.price, (rows_of(6, 2, 3), rows_of(7, 2, 3))),
-             (lambda guess, spread: script.surprise(guess, truth, spread),
-              (rows_of(8, 2, 64), [[-0.7]])),
-             (lambda guess, spread: script.surprise(guess, truth, spread),
-              (rows_of(8, 2, 64), rows_of(9, 1, 64)))]  # fmt: skip
+    cases = [
+        (drawn, (rows_of(4, 2, 3), rows_of(5, 2, 3))),
+        (script.price, (rows_of(6, 2, 3), rows_of(7, 2, 3))),
+        (
+            lambda guess, spread: script.surprise(guess, truth, spread),
+            (rows_of(8, 2, 64), [[-0.7]]),
+        ),
+        (
+            lambda guess, spread: script.surprise(guess, truth, spread),
+            (rows_of(8, 2, 64), rows_of(9, 1, 64)),
+        ),
+    ]
     for operation, inputs in cases:
         nodes = [script.Node(rows) for rows in inputs]
         script.backward(operation(*nodes))
@@ -240,8 +260,10 @@ def test_exact_likelihoods_equal_scipy(script, size, latents):
     _, digits, rows, _ = script.load_digits()
     random.seed(2)
     mixture = script.fit(digits[:300], size, latents)
-    logs = [np.log(share) + multivariate_normal(mean, covariance).logpdf(rows[:50])
-            for share, mean, covariance in density(mixture)]  # fmt: skip
+    logs = [
+        np.log(share) + multivariate_normal(mean, covariance).logpdf(rows[:50])
+        for share, mean, covariance in density(mixture)
+    ]
     expected = logsumexp(logs, axis=0).mean()
     assert script.exact(mixture, rows[:50]) == pytest.approx(expected, abs=1e-6)
 
@@ -286,8 +308,10 @@ def test_a_gaussian_without_code_equals_scipy(script, monkeypatch, capsys):
     (axes, axes_nats, first), (pixels, pixels_nats, second) = script.without_code(digits, rows)
     covariance = np.cov(np.array(digits).T, bias=True)
     assert (axes, pixels) == ("own axes", "own pixels")
-    for nats, drawings, kind in ((axes_nats, first, covariance),
-                                 (pixels_nats, second, np.diag(covariance.diagonal()))):  # fmt: skip
+    for nats, drawings, kind in (
+        (axes_nats, first, covariance),
+        (pixels_nats, second, np.diag(covariance.diagonal())),
+    ):
         kind = kind + 0.001 * np.eye(64)
         expected = multivariate_normal(np.zeros(64), kind).logpdf(rows).mean()
         assert nats == pytest.approx(expected, abs=1e-6)
@@ -302,18 +326,49 @@ def test_log_sum_equals_scipy_and_moves_with_its_terms(script, logs, shift):
     assert moved == pytest.approx(script.log_sum(logs) + shift, abs=1e-9)
 
 
-@pytest.mark.parametrize("setting", [{"WIDTH": 0}, {"LATENTS": 0}, {"LATENTS": 64}, {"LEAST": 0},
-    {"LEAST": 2.0}, {"SAMPLES": 3}, {"SAMPLES": 700}, {"HELD_OUT": 0}, {"HELD_OUT": 1790},
-    {"CHOOSING": 0}, {"CHOOSING": 1200}, {"SIZES": [0]}, {"MIXED": 0}, {"FLOORS": [0]},
-    {"DRAWS": 0}, {"BLIND": 0}, {"BATCH": 0}])  # fmt: skip
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"WIDTH": 0},
+        {"LATENTS": 0},
+        {"LATENTS": 64},
+        {"LEAST": 0},
+        {"LEAST": 2.0},
+        {"SAMPLES": 3},
+        {"SAMPLES": 700},
+        {"HELD_OUT": 0},
+        {"HELD_OUT": 1790},
+        {"CHOOSING": 0},
+        {"CHOOSING": 1200},
+        {"SIZES": [0]},
+        {"MIXED": 0},
+        {"FLOORS": [0]},
+        {"DRAWS": 0},
+        {"BLIND": 0},
+        {"BATCH": 0},
+    ],
+)
 def test_a_setting_that_cannot_be_ends_the_run_in_a_sentence(script, monkeypatch, setting):
     set_all(script, monkeypatch, setting)
     with pytest.raises(SystemExit, match="a setting is too small"):
         script.main()
 
 
-@pytest.mark.parametrize("setting", [{}, {"SIZES": []}, {"STEPS": 0}, {"OWN": True}, {"LEAST": 1.0},
-    {"NOISE": False, "BETA": 0.0}, {"LATENTS": 2}, {"LATENTS": 20}, {"FLOORS": []}, {"ROUNDS": 0}])  # fmt: skip
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {},
+        {"SIZES": []},
+        {"STEPS": 0},
+        {"OWN": True},
+        {"LEAST": 1.0},
+        {"NOISE": False, "BETA": 0.0},
+        {"LATENTS": 2},
+        {"LATENTS": 20},
+        {"FLOORS": []},
+        {"ROUNDS": 0},
+    ],
+)
 def test_a_small_run_ends_well(script, monkeypatch, capsys, setting):
     set_all(script, monkeypatch, {**SMALL, **setting})
     script.main()

@@ -37,7 +37,9 @@ def coin(run):
     ax.text(0.02, truth + 0.05, "log .10", color=style.GREY, size=style.SMALL)
     ax.plot(q, bound, "-", color=style.ACCENT)
     ax.plot([0.5, 0.5], [(np.log(0.18) + np.log(0.02)) / 2, truth], "-", color=style.RUST)
-    ax.text(0.515, -2.6, "lost: KL from Bayes' rule", color=style.RUST, size=style.SMALL)
+    ax.text(
+        0.49, -2.52, "lost: KL from Bayes' rule", color=style.RUST, size=style.SMALL, ha="right"
+    )
     for x, y, name in ((0.5, -2.81, "fair coin"), (0.9, truth, "Bayes' rule"), (1, -2.41, "heads")):
         ax.plot([x], [y], "o", color=style.ACCENT, markersize=4.5, clip_on=False)
         ax.annotate(
@@ -157,11 +159,15 @@ def plane(run):
     lines = [
         line.split("|")[1:-1] for line in two.text.splitlines() if re.match(r"p\d\.\d \|", line)
     ]
-    picture = np.array([[SHADES.index(mark) / 9 for mark in "".join(line)] for line in lines])
+    picture = np.zeros((80, 80))  # a cell is a picture and the white around it
+    for i, line in enumerate(lines):
+        for j, part in enumerate(line):
+            row = 10 * (i // 8) + i % 8 + 1
+            picture[row, 10 * j + 1 : 10 * j + 9] = [SHADES.index(mark) / 9 for mark in part]
     figure = Figure(figsize=(3.9, 3.9))
     ax = figure.subplots()
     ax.imshow(
-        picture, cmap=style.SHADES, vmin=0, vmax=1.6, interpolation="nearest", extent=(0, 8, 0, 8)
+        picture, cmap=style.SHADES, vmin=0, vmax=1.2, interpolation="nearest", extent=(0, 8, 0, 8)
     )
     for label, x, y in two.rows(r"^class (\d) \| x (\S+) \+- \S+ \| y (\S+) \+-"):
         place = [8 * _below(v) for v in (x, y)]
@@ -169,7 +175,7 @@ def plane(run):
             *place,
             f"{label:.0f}",
             color=style.PAPER,
-            size=10,
+            size=8.5,
             weight="bold",
             ha="center",
             va="center",
