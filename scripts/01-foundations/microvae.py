@@ -365,8 +365,8 @@ def train(digits):
 
 # === How likely is a new digit? ===
 def log_sum(logs):
-    """log_sum([0.0]) -> 0.0, of exponentials; the largest is taken out."""
-    top = max(logs)
+    """log_sum([0.0]) -> 0.0"""
+    top = max(logs)  # taken out, so that no exp() overflows
     return top + log(sum(exp(v - top) for v in logs))
 
 
