@@ -45,7 +45,7 @@ def coin(run):
         ax.annotate(
             name,
             (x, y),
-            xytext=(0, -12),
+            xytext=(0, -16),
             textcoords="offset points",
             ha="center",
             size=style.SMALL,
