@@ -10,7 +10,8 @@ Left out: layers on layers, colours, strides, blurred pooling, fast products.
 
 After Fukushima (1980) and LeCun et al. (1989). The run trains them on digits
 in the middle, moves the digits of other writers, and asks again; then it asks
-for the nearest known digit, with all shifts written out, which beats them.
+for the nearest known digit, tidied up or with all shifts written out, which
+learns nothing and reads at least as well.
 """
 # === Imports ===
 import gzip
@@ -43,7 +44,7 @@ HIDDEN = 64  # of the connected network: more read hardly more
 EPOCHS = 4  # of the windows, which learn little more afterwards
 BATCH = 8  # windows learn from few digits at a time: a look is what is dear
 # Steps of Adam, falling to zero over the run. Each rate is the best of three
-# on two sheets held out for that: with one rate for all another one wins.
+# on two sheets held out for that: one rate for all would compare tastes.
 RATES = {"one maximum": 0.02, "more maxima": 0.01, "own windows": 0.03,
          "own maxima": 0.03, "connected": 0.01}
 SURVEYED = 40  # held-out digits that are asked for at all places
@@ -272,7 +273,7 @@ class Adam:
 
 # === Cut out every window ===
 def windows(picture):
-    """What a window sees, row by row of its places: its pixels, and a 1.
+    """What a window sees of a square picture, place by place: pixels, and a 1.
 
     Beyond the edge all is white. The window stands wherever it holds any
     pixel of the picture, so a digit at the edge is seen by as many windows
@@ -312,6 +313,7 @@ def strongest(pictures, weights):
     and pooling are one operation here: a maximum passes its gradient to the
     window that won, dw += g x, and what the losers saw moves nothing.
     """
+    # libraries have a layer for each, and keep every answer between them
     own, out, winners = len(weights.value) // MAPS, [], []
     banks = [weights.value[m:m + own] for m in range(0, own * MAPS, own)]
     for picture in pictures:
@@ -320,7 +322,7 @@ def strongest(pictures, weights):
             for owners, seen in picture:
                 answers = list(map(sumprod, map(bank.__getitem__, owners),
                                    seen))
-                best = max(answers)
+                best = max(answers)  # the first, where some are equal
                 k = answers.index(best)
                 winners.append((m * own + owners[k], seen[k]))
                 out[-1].append(best if best > 0.0 else 0.0)
@@ -381,6 +383,8 @@ def first_weights(name):
         rows = MAPS if shared else MAPS * side * side
         hidden = MAPS * (-(-side // block)) ** 2  # a side is rounded up
         work = MAPS * side * side * n_in
+    # The second matrix has no bias: a class that all digits are likely to be
+    # would need one, and there is none.
     draw = random.Random(SEED).gauss  # variances as in microautograd
     return [Node([[draw(0.0, sqrt(gain / fan)) for _ in range(fan)]
                   for _ in range(count)]) for count, fan, gain in

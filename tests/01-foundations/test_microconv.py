@@ -23,7 +23,8 @@ def digits_of(seed, count):
     """Pictures of 64 levels, a third of them white, with labels."""
     rng = np.random.default_rng(seed)
     levels = rng.integers(1, 17, (count, 64)) * (rng.random((count, 64)) > 0.3) / 16
-    return [(row.tolist(), int(label)) for row, label in zip(levels, rng.integers(10, size=count))]
+    labels = rng.integers(10, size=count).tolist()
+    return list(zip(levels.tolist(), labels, strict=True))
 
 
 @pytest.fixture
@@ -324,3 +325,13 @@ def test_small_settings_end_well(script, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert len(re.findall(r"^[a-z ]+\| middle ", out, re.MULTILINE)) == 5
     assert max(map(len, out.split("\n"))) <= 79
+
+
+def test_the_solutions_of_the_exercises_run(script):
+    page = ROOT / "book" / "back" / "solutions" / "microconv.md"
+    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.S | re.M)
+    assert len(blocks) == 7
+    names = dict(vars(script))
+    for block in blocks:
+        assert "assert" in block
+        exec(block, names)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from press.figures import style
 
@@ -16,17 +17,17 @@ def slide(run):
         above, below = axes[:, column]
         answers = np.convolve(pixels, [2, 1])
         for i, level in enumerate(pixels):
-            above.add_patch(
-                style_box(i + 0.5, level / 3)
-            )  # a pixel lies between the two places whose windows see it
-            above.text(i + 1, 0.5, str(level), ha="center", va="center", size=style.SIZE,
+            # A pixel lies between the two places whose windows see it.
+            shade = {0: style.PAPER, 1: style.HAIRLINE, 3: style.INK}[level]
+            above.add_patch(Rectangle((i, 0), 1, 1, facecolor=shade, edgecolor=style.GREY))
+            above.text(i + 0.5, 0.5, str(level), ha="center", va="center", size=style.SIZE,
                        color=style.PAPER if level == 3 else style.INK)  # fmt: skip
-        above.set(xlim=(-0.6, 4.6), ylim=(-0.05, 1.05))
+        above.set(xlim=(-0.5, 4.5), ylim=(-0.05, 1.05))
         above.axis("off")
         above.set_title(("a picture", "the picture, moved by two")[column], size=style.SIZE)
         winner = int(answers.argmax())
-        below.bar(range(5), answers, width=0.7,
-                  color=[style.RUST if i == winner else style.ACCENT for i in range(5)])  # fmt: skip
+        colours = [style.RUST if i == winner else style.ACCENT for i in range(5)]
+        below.bar(range(5), answers, width=0.7, color=colours)
         below.axhline(7, color=style.RUST, linewidth=0.9, linestyle=(0, (5, 3)))
         below.axvline(1.5, color=style.GREY, linewidth=1.1, linestyle=":")
         below.set_ylim(0, 8.4)
@@ -38,16 +39,6 @@ def slide(run):
     return figure
 
 
-def style_box(left, level):
-    """One pixel as a square, darker the more ink."""
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((left, 0), 1, 1, facecolor=style.INK, alpha=1.0, linewidth=0.8,
-                     edgecolor=style.GREY) if level == 1 else Rectangle(
-        (left, 0), 1, 1, facecolor=style.PAPER if not level else style.HAIRLINE,
-        linewidth=0.8, edgecolor=style.GREY)  # fmt: skip
-
-
 def places(run):
     """The share read at each of 25 places, a table of shades for each network."""
     figure = Figure(figsize=(style.WIDTH, 2.2))
@@ -55,7 +46,10 @@ def places(run):
     for ax, name in zip(axes, NETWORKS, strict=True):
         rows = run.rows(rf"^{name} +\| down +(-?\d+) \| " + " ".join([r"(\S+)"] * 5) + "$")
         shares = np.array([row[1:] for row in rows])
-        style.shades(ax, shares, vmin=0, vmax=1)
+        ax.imshow(shares, cmap=style.SHADES, vmin=0, vmax=1)
+        for i, j in np.ndindex(5, 5):
+            ax.text(j, i, f"{shares[i, j]:.2f}".lstrip("0"), ha="center", va="center",
+                    size=6.5, color=style.PAPER if shares[i, j] > 0.5 else style.INK)  # fmt: skip
         ax.set_title(name, size=style.SIZE)
         ax.set_xticks(range(5), range(-2, 3))
         ax.set_yticks(range(5), range(-2, 3))
