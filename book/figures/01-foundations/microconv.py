@@ -59,26 +59,31 @@ def places(run):
 
 
 def networks(run):
-    """Held-out accuracy in the middle and moved, four seeds of each network."""
-    runs, eight = run.seeds("over-seeds"), run.seeds("sharing-over-seeds")
+    """Held-out accuracy in the middle and moved, a dot a seed; own windows have one run."""
+    runs = run.seeds("over-seeds")
     rows = [
         ("one maximum", "one maximum", runs),
         ("four maxima", "more maxima", runs),
+        ("own windows", "own windows", [run.experiment("unshared")]),
         ("connected", "connected", runs),
-        ("one maximum, 8 maps", "one maximum", eight),
-        ("own windows, 8 maps", "own windows", eight),
     ]
-    figure = Figure(figsize=(style.WIDTH, 2.4))
+    figure = Figure(figsize=(style.WIDTH, 2.3))
     ax = figure.subplots()
     for y, (_, name, tried) in enumerate(rows):
         found = [one.rows(rf"^{name} +\| middle (\S+) \| moved (\S+) ")[0] for one in tried]
         for k, (colour, marker) in enumerate(((style.ACCENT, "o"), (style.RUST, "s"))):
-            ax.scatter([pair[k] for pair in found], [y + 0.16 * (2 * k - 1)] * len(found), s=20,
-                       color=colour, marker=marker, zorder=3,
-                       label=("in the middle", "moved")[k] if y == 0 else None)  # fmt: skip
+            ax.scatter(
+                [pair[k] for pair in found],
+                [y + 0.16 * (2 * k - 1)] * len(found),
+                s=20,
+                color=colour,
+                marker=marker,
+                zorder=3,
+                label=("in the middle", "moved")[k] if y == 0 else None,
+            )
     ax.set_yticks(range(len(rows)), [label for label, *_ in rows])
     ax.set_ylim(len(rows) - 0.5, -0.6)
     ax.set(xlim=(0, 1), xlabel="share of held-out digits read")
     ax.grid(axis="x")
-    ax.legend(loc="lower left")
+    ax.legend(loc="upper left")
     return figure
