@@ -59,13 +59,14 @@ def places(run):
 
 
 def networks(run):
-    """Held-out accuracy in the middle and moved, a dot a seed; own windows have one run."""
-    runs = run.seeds("over-seeds")
+    """Held-out accuracy in the middle and moved, a dot a seed."""
+    runs, eight = run.seeds("over-seeds"), run.seeds("sharing-over-seeds")
     rows = [
         ("one maximum", "one maximum", runs),
         ("four maxima", "more maxima", runs),
-        ("own windows", "own windows", [run.experiment("unshared")]),
         ("connected", "connected", runs),
+        ("one maximum, 8 maps", "one maximum", eight),
+        ("own windows, 8 maps", "own windows", eight),
     ]
     figure = Figure(figsize=(style.WIDTH, 2.3))
     ax = figure.subplots()
