@@ -475,9 +475,7 @@ def survey(name, weights, held_out):
 
 # === Look at the windows ===
 def show(weights):
-    """The first windows with the weights of ten classes left to the eye:
-    dark is what they look for, white what they want white.
-    """
+    """Print the first windows: dark where they want ink, light where none."""
     rows = [row[:-1] for row in weights[0].value[:SHOWN]]
     marks = []
     for row in rows:
