@@ -35,7 +35,7 @@ def one_lit(run):
     for x, text in ((0.83, "one dense layer"), (3.4, "a router and four experts")):
         ax.text(x, 2.06, text, ha="center", va="center", size=style.SIZE)
     router = style.box(ax, 1.95, 1.12, "router", width=0.66)
-    style.arrow(ax, (1.38, 1.12), router)
+    ax.plot([1.36, 1.36], [0.1, 2.1], color=style.HAIRLINE, linewidth=0.7)
     for e in range(4):
         x = 2.74 + 0.66 * e
         chosen = e == 2
@@ -86,6 +86,7 @@ def who(run):
     titles = {"no balance": "weight 0", "experts": "weight 0.1", "heavy": "weight 100"}
     lines = run.text.splitlines()
     figure = Figure(figsize=(style.WIDTH, 2.0))
+    figure.get_layout_engine().set(wspace=0.12)
     for k, (ax, (name, title)) in enumerate(
         zip(figure.subplots(1, 3), titles.items(), strict=True)
     ):
