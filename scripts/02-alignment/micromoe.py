@@ -329,11 +329,11 @@ def choose(rows, bias):
 
 # --- Send each picture to its expert ---
 def dispatch(experts, pictures, chosen, gates):
-    """Row i is p_c f_c(x_i), with c = chosen[i]: [n][10].
+    """Row i is p_c o_c(x_i), with c = chosen[i]: [n][10].
 
     The other experts do not see x_i: that is the work that is saved. They
     get no gradient from it, and the router gets its own through p_c alone:
-    dp_c = dout . f_c(x). Gates of None count as 1, and teach it nothing.
+    dp_c = dout . o_c(x). Gates of None count as 1, and teach it nothing.
     """
     parts, out = [], [None] * len(pictures)
     for e, expert in enumerate(experts):

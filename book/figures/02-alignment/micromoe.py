@@ -34,7 +34,7 @@ def one_lit(run):
     units(0.62, 1.25, 12, busy)
     for x, text in ((0.83, "one dense layer"), (3.4, "a router and four experts")):
         ax.text(x, 2.06, text, ha="center", va="center", size=style.SIZE)
-    router = style.box(ax, 1.95, 1.12, "router", width=0.66)
+    style.box(ax, 1.95, 1.12, "router", width=0.66)
     ax.plot([1.36, 1.36], [0.1, 2.1], color=style.HAIRLINE, linewidth=0.7)
     for e in range(4):
         x = 2.74 + 0.66 * e
