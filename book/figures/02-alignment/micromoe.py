@@ -31,11 +31,11 @@ def one_lit(run):
                    [y - 0.14 * (k // 4) for k in range(count)], s=34, **look)  # fmt: skip
 
     (dense, dense_work), (numbers, work) = _row(run, "dense")[:2], _row(run, "experts")[:2]
-    units(0.62, 1.25, 12, busy)
-    for x, text in ((0.83, "one dense layer"), (3.4, "a router and four experts")):
+    units(0.53, 1.25, 12, busy)
+    for x, text in ((0.74, "one dense layer"), (3.4, "a router and four experts")):
         ax.text(x, 2.06, text, ha="center", va="center", size=style.SIZE)
     style.box(ax, 1.95, 1.12, "router", width=0.66)
-    ax.plot([1.36, 1.36], [0.1, 2.1], color=style.HAIRLINE, linewidth=0.7)
+    ax.plot([1.5, 1.5], [0.1, 2.1], color=style.HAIRLINE, linewidth=0.7)
     for e in range(4):
         x = 2.74 + 0.66 * e
         chosen = e == 2
@@ -47,7 +47,7 @@ def one_lit(run):
         "connectionstyle": "arc3,rad=-0.22"})  # fmt: skip
     ax.text(3.1, 1.72, "its gate: 0.7", ha="center", va="center", size=style.SMALL,
             color=style.ACCENT)  # fmt: skip
-    for x, learned, done in ((0.83, dense, dense_work), (3.4, numbers, work)):
+    for x, learned, done in ((0.74, dense, dense_work), (3.4, numbers, work)):
         ax.text(x, 0.46, f"learns {learned:,} numbers", ha="center", va="center")
         ax.text(x, 0.22, f"multiplies {done:,} times", ha="center", va="center")
     return figure
