@@ -25,7 +25,15 @@ def pencil(run):
         ax.plot(*(np.array(step) @ circle), color=style.SERIES[k], linewidth=1.6)
         for direction in ((1, 1), (1, -1)):
             x, y = np.array(step) @ np.array(direction) / np.sqrt(2)
-            ax.plot([0, x], [0, y], color=style.INK, linewidth=0.9, marker="o", markersize=2.5)
+            ax.plot(
+                [0, x],
+                [0, y],
+                color=style.INK,
+                linewidth=0.9,
+                marker="o",
+                markersize=2.5,
+                linestyle="-",
+            )
         ax.set_title(title)
         ax.set_aspect("equal")
         ax.set(xticks=[], yticks=[], xlim=(-2.5, 2.5), ylim=(-2.5, 2.5))
@@ -43,27 +51,30 @@ def turned(values, turns, coefficients):
 
 def turns(run):
     """The polynomial after one, three and five turns; singular values of the run."""
-    figure = Figure(figsize=(style.WIDTH, 2.7))
+    figure = Figure(figsize=(style.WIDTH, 2.9))
     left, right = figure.subplots(1, 2)
     values = np.geomspace(0.001, 1, 400)
-    for k, count in enumerate((1, 3, 5)):
-        left.plot(values, turned(values, count, JORDAN), color=style.SERIES[k],
-                  linestyle=style.DASHES[k], label=f"{count} turns")  # fmt: skip
-    left.plot(values, turned(values, 5, CUBIC), color=style.GREY, linestyle=style.DASHES[3],
-              label="cubic, 5 turns")  # fmt: skip
-    left.set_xscale("log")
-    left.set(xlabel="singular value before", ylabel="after", ylim=(0, 1.3))
-    left.legend(loc="upper left")
-    for k, count in ((4, 0), (0, 1), (1, 3), (2, 5)):
+    for count, label, k in (
+        (0, "no turn", 4),
+        (1, "1 turn", 0),
+        (3, "3 turns", 1),
+        (5, "5 turns", 2),
+    ):
+        look = {"color": style.SERIES[k], "linestyle": style.DASHES[k]}
         [row] = run.rows(rf"^singular values \| muon, {count} turns +\| (.+)$")
         shown = [float(v) for v in str(row).split()]
         places = [1 + 4 * i for i in range(len(shown))]
-        right.plot(places, shown, color=style.SERIES[k], marker=style.MARKERS[k], markersize=3,
-                   linestyle=style.DASHES[k], label=f"{count} turns")  # fmt: skip
+        right.plot(places, shown, marker=style.MARKERS[k], markersize=3, label=label, **look)
+        if count:
+            left.plot(values, turned(values, count, JORDAN), **look)
+    right.plot([], [], color=style.GREY, linestyle=style.DASHES[3], label="5 of the cubic")
+    left.plot(values, turned(values, 5, CUBIC), color=style.GREY, linestyle=style.DASHES[3])
+    left.set_xscale("log")
+    left.set(xlabel="singular value before", ylabel="after", ylim=(0, 1.3))
     right.set(xlabel="rank of the singular value", ylabel="its size", ylim=(0, 1.3))
-    style.name_lines(right)
     for ax in (left, right):
         ax.grid(axis="y")
+    figure.legend(*right.get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
