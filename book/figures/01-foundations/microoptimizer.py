@@ -100,7 +100,7 @@ def races(run):
             ax.scatter(ends[:, place], ends[:, 2], s=5, color=style.SERIES[k], alpha=0.7, lw=0)
         ax.grid(axis="y")
         ax.legend(loc="upper right")
-    by_steps.set(xlabel="steps", ylabel="held-out loss (nats)", ylim=(0.15, 0.75))
+    by_steps.set(xlabel="steps", ylabel="held-out loss (nats)", ylim=(0.18, 0.6))
     by_work.set(xlabel="millions of multiply-adds")
     return figure
 
