@@ -4,7 +4,7 @@ Claim: step for step, Muon, which brings the singular values of a matrix's
 step to about one size, beats Adam on digits by strangers, and most of its
 lead is due to that. Adam with as many multiply-adds wins back more than half.
 
-Left out: second derivatives, warm-up, biases, tuned momenta and betas.
+Left out: second derivatives, biases, tuned momenta and betas.
 Robbins and Monro (1951), Polyak (1964), Kingma and Ba, "Adam" (2015), Jordan
 et al., "Muon" (2024). The run shows losses by steps and by multiply-adds,
 singular values, a knock-out, and a rival with the rate that it came with.
@@ -44,6 +44,7 @@ RACES = {"descent": ("descent", [1.0], [0.0], 150),
          "muon": ("muon", [0.16], [0.2], 150),
          "adam, long": ("adam", [0.08], [0.1], 691),  # as much work as muon
          "adam, untuned": ("adam", [0.001], [0.01], 150)}  # as it is shipped
+WARM_UP = 0  # 15: the rate rises for so many steps before it falls
 MARKS = [50, 100, 150, 300, 450]  # steps at which a race is looked at
 # rule: (momentum, whether to look ahead, turns). Zero turns only make a
 # matrix of length 1; None leaves it as it is.
@@ -395,6 +396,8 @@ def train(learn, seed, rule, rate, decay, steps):
         batch, order = order[:BATCH], order[BATCH:]
         backward(scored(logits(batch, weights), batch))
         left = 1.0 - (step - 1) / steps  # falls to zero in a straight line
+        if step < WARM_UP:
+            left *= step / WARM_UP
         for optimizer, own in team:
             length = left * (rate if own is None else own)
             shrink(optimizer.parameters, length * decay)
@@ -427,8 +430,8 @@ def race(name, learn, held_out):
                                      steps):
         trained, (loss, right) = judge(learn, weights)[0], judge(held_out,
                                                                  weights)
-        print(f"{name:13} | step {step:3} | {step * cost:5.1f} M | learned "
-              f"{trained:.3f} | held out {loss:.3f} {right:.3f} | awake "
+        print(f"{name:13} | step {step:3} | {step * cost:5.1f} M | learn "
+              f"{trained:.3f} | held out {loss:.3f} {right:.3f} | on "
               f"{awake(learn, weights)}")
         optimizer = team[0][0]
     print(f"{name}: {process_time() - began:.2f} s", file=sys.stderr)
@@ -480,7 +483,7 @@ def singular_values(rows):
 def show(name, rows):
     """Every fourth singular value of a matrix made of length 1."""
     values = singular_values(flattened(rows, 0))
-    print(f"singular values | {name:18} | "
+    print(f"singular | {name:13} | "
           + " ".join(f"{v:.3f}" for v in values[::4]))
 
 
@@ -496,7 +499,7 @@ def show_steps(name, optimizer):
         for turns in 0, 1, 3, 5:
             values = singular_values(flattened(optimizer.velocities[0],
                                                turns))
-            print(f"singular values | muon, {turns} turns      | "
+            print(f"singular | muon, {turns} turns | "
                   + " ".join(f"{v:.3f}" for v in values[::4]))
 
 

@@ -198,6 +198,18 @@ def test_races_start_alike_and_meet_the_same_batches(script, monkeypatch):
     assert met["adam", "end"] == met["muon", "end"]  # a rate of 0 moves nothing there
 
 
+def test_rates_rise_and_fall(script, monkeypatch):
+    rates = []
+    monkeypatch.setattr(script.Adam, "step", lambda self, rate: rates.append(rate))
+    monkeypatch.setattr(script, "WARM_UP", 4)
+    learn, _ = script.load_digits()
+    for _ in script.train(learn[:40], 1, "adam", 1.0, 0.0, 8):
+        pass
+    falling = [1 - k / 8 for k in range(8)]
+    rising = [0.25, 0.5, 0.75, 1, 1, 1, 1, 1]
+    assert rates == pytest.approx([a * b for a, b in zip(falling, rising, strict=True)])
+
+
 def test_decay_takes_a_share(script):
     node = script.Node([[1.0, -2.0]])
     script.shrink([node], 0.25)

@@ -61,7 +61,7 @@ def turns(run):
         (5, "5 turns", 2),
     ):
         look = {"color": style.SERIES[k], "linestyle": style.DASHES[k]}
-        [row] = run.rows(rf"^singular values \| muon, {count} turns +\| (.+)$")
+        [row] = run.rows(rf"^singular \| muon, {count} turns +\| (.+)$")
         shown = [float(v) for v in str(row).split()]
         places = [1 + 4 * i for i in range(len(shown))]
         right.plot(places, shown, marker=style.MARKERS[k], markersize=3, label=label, **look)
