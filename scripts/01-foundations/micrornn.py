@@ -1,10 +1,9 @@
 """micrornn: a network that reads with a memory of fixed size.
 
-Claim: on the sounds of English words, given their spelling, a recurrent
-network that keeps a learned share of its old state, one number a unit, makes
-up most of the distance between the plain network and the gated one. Before
-training the gradient fades faster in the gated network than in the plain one
-with an identity matrix inside; training turns this round.
+Claim: on the sounds of English words, given their spelling, keeping a learned
+share of the old state, one number a unit, makes up most of the distance from
+a plain recurrent network to a gated one. Before training the gradient fades
+fastest in the gated network, after training in the plain one.
 
 Left out: layers, dropout, biases, beam search, two directions, peepholes.
 Elman, "Finding Structure in Time" (1990); Hochreiter and Schmidhuber, "Long
@@ -495,7 +494,7 @@ def unroll(cell, inputs, weights, lengths, size, felt):
             [keep for _, keep, _ in steps])
 
 
-# === The network ===
+# === The recurrent network ===
 CELLS = {  # cell, its parts of x and of u, states; "choosy": z by the symbol
     "plain": (plain, 1, 1, 1), "relu": (rectified, 1, 1, 1),
     "leaky": (leaky, 1, 1, 1), "choosy": (leaky, 2, 1, 1),
@@ -597,7 +596,7 @@ def shorten(parameters):
             node.grad = [[CLIP / norm * g for g in row] for row in node.grad]
 
 
-# --- Descend ---
+# --- Descend at a rate of its own ---
 def train(model, task, rate):
     """Adam over shuffled passes; the mean loss of the last tenth."""
     optimizer, order, losses = Adam(model.parameters), [], [0.0]
