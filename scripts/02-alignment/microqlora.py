@@ -800,7 +800,7 @@ def show_memory(base, learned):
         print(f"memory {name:14} | frozen {frozen:6,} | learning "
               f"{16 * learning:6,} | all {frozen + 16 * learning:6,} bytes")
 
-# === Main ===
+# === Refuse what measures nothing ===
 def check():
     """One sentence for settings that measure nothing."""
     sane = all(levels in LEVELS and bits in range(2, 9) and block > 0
@@ -814,7 +814,7 @@ def check():
     if not 0 < HELD_OUT < 1:
         raise SystemExit("HELD_OUT is a share of the names: between 0 and 1")
 
-
+# === Main ===
 def main():
     check()
     random.seed(SEED)
