@@ -1,13 +1,14 @@
 """microqlora: a rounded network is fine-tuned and never made whole again.
 
-Claim: kept in four bits a weight and never turned back into floats, a small
-GPT learns girls' names through thin pairs as well as the same GPT in floats,
-to 0.03 nats, and an even grid serves it like the famous uneven one. At two
-bits it does not. Pairs trained on the old names win half of that loss back;
-a scale fitted to each block wins back as much without training and without
-a bit more, and with it the pairs reach a quarter. Whoever trains pairs beside
-floats and rounds afterwards loses twice as much at two bits. But at this size
-the pairs of the smallest rank weigh more than the base that they spare.
+Claim: kept in four bits a weight and never turned back into floats as a
+whole, a small GPT learns girls' names through thin pairs as well as the same
+GPT in floats, to 0.03 nats. At two bits it does not. Pairs that learn the old
+names win back less than two thirds of what two bits of NF2 lost. Four even
+levels on a fitted scale win back more than half, without training and without
+a bit; with pairs besides, less than a third of the loss is left. Whoever lets
+the pairs learn beside floats, and rounds afterwards, loses more than twice as
+much at two bits. But while they learn, even pairs of rank 2 weigh more than a
+base of this size.
 
 Left out: dropout, paged optimizers, computing in 16 bits.
 

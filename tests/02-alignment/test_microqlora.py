@@ -89,7 +89,7 @@ def test_levels_rise_from_minus_one_to_one(script, bits):
     for kind, levels in script.LEVELS.items():
         values = levels(bits)
         assert len(values) == 2**bits and values == sorted(set(values))
-        assert values[0] == -1 and values[-1] == 1
+        assert [values[0], values[-1]] == pytest.approx([-1, 1], abs=1e-12)
         assert (0.0 in values) == (kind == "normal")
     gaps = np.diff(script.even_levels(bits))
     assert np.allclose(gaps, gaps[0])
