@@ -166,6 +166,13 @@ def test_scales_rounded_once_more_are_off_by_half_a_unit(script, scales):
         assert abs(back - scale) <= max(0.51 * unit, unit - scale if scale < unit else 0) + 1e-5
 
 
+def test_a_scale_that_would_come_back_as_nothing_comes_back_as_a_unit(script):
+    """One large scale among small ones: half a unit is more than the small ones are."""
+    for count in range(2, 60):
+        found = script.unpack_scales(script.pack_scales([0.0001] * count + [1.0]))
+        assert min(found) > 0.001
+
+
 def test_a_matrix_exists_only_while_it_is_read(small):
     """No floats are kept, and every reading makes the same ones."""
     model, store = rounded_with_pairs(small)
