@@ -382,6 +382,8 @@ def test_main_prints_the_same_twice_and_counts_real_bytes(small, capsys):
     tables, pairs = 27 * 6 + 15 * 6, 2 * (4 * 12 + 2 * 11)
     assert int(memory["full"].replace(",", "")) == 16 * (weights + tables)
     assert int(memory["LoRA"].replace(",", "")) == 4 * (weights + tables) + 16 * pairs
+    learning = re.findall(r"learning +([\d,]+) \|", printed[0])
+    assert [int(v.replace(",", "")) for v in learning[1:]] == [16 * pairs] * (len(memory) - 1)
     stored = -(-weights // 2) + blocks + 8
     assert int(memory["NF4, double"].replace(",", "")) == stored + 4 * tables + 16 * pairs
 
