@@ -783,8 +783,8 @@ def practise(kind, names, holes):
 
 # --- Show what two of them would say ---
 def likeliest(row):
-    """The four likeliest letters of 26 chances, in whole per cent."""
-    top = sorted(LETTERS, key=lambda letter: -row[letter - 1])[:4]
+    """The three likeliest letters of 26 chances, in whole per cent."""
+    top = sorted(LETTERS, key=lambda letter: -row[letter - 1])[:3]
     return " ".join(f"{SYMBOLS[s]} {100 * row[s - 1]:2.0f}%" for s in top)
 
 
