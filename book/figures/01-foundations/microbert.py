@@ -8,11 +8,11 @@ NATS = {
     "counts, left": ("over-seeds", "counts, left", 2),
     "counts, both sides": ("over-seeds", "counts, both sides", 0),
     "counts, 26 tried": ("over-seeds", "counts, left, 26 letters tried", 1),
-    "left network": ("left-and-sparse-over-seeds", "left network", 2),
+    "left network": ("left-and-sparse", "left network", 2),
     "masked, one eye shut": ("over-seeds", "masked network, right eye shut", 2),
     "masked network": ("over-seeds", "masked network", 0),
     "causal, 26 tried": ("over-seeds", "causal network, 26 letters tried", 1),
-    "sparse, 26 tried": ("left-and-sparse-over-seeds", "sparse network, 26 letters tried", 1),
+    "sparse, 26 tried": ("left-and-sparse", "sparse network, 26 letters tried", 1),
 }
 WHO = ["scratch", "causal", "masked", "pieces", "last letter"]
 
@@ -36,7 +36,7 @@ def eyes(run):
                     )
                 )  # fmt: skip
             for x, y in ((left + i * side, top + side), (left - side, top - i * side)):
-                ax.text(x, y, shown[i], ha="center", va="center_baseline", family="monospace",
+                ax.text(x, y, shown[i], ha="center", va="center", family="monospace",
                         color=style.RUST if shown[i] == "_" else style.INK)  # fmt: skip
             if answers[i]:
                 x, y = left + 5.5 * side, top - i * side
