@@ -307,13 +307,15 @@ class BookTranslator(LaTeXTranslator):
 
 
 def _shares(table: Element, sides: list[str]) -> str:
-    """The columns of a table that pages break: words share the line's width by their lengths.
+    """The columns of a table that pages break: words share what numbers leave, by their lengths.
 
     (A table that stays on its page is measured by LaTeX instead.)
     """
     parts = _parts(table)
+    words = sum(part for side, part in zip(sides, parts, strict=True) if side == "L")
+    free = MEASURE - sum(part for side, part in zip(sides, parts, strict=True) if side != "L")
     return "".join(
-        f"\\X{{{part}}}{{{sum(parts)}}}" if side == "L" else side.lower()
+        f"\\X{{{part * free}}}{{{words * MEASURE}}}" if side == "L" else side.lower()
         for side, part in zip(sides, parts, strict=True)
     )
 
