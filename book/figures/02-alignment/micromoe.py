@@ -57,8 +57,8 @@ def work(run):
     """Share read against multiplications: dense layers, four experts, eight."""
     sizes = ["starved-over-seeds", "over-seeds", "fed-over-seeds"]
     lines = {
-        "dense": [*((one, "dense") for one in sizes), ("rest-over-seeds", "large")],
-        "four experts": [(one, "experts") for one in [*sizes, "full-over-seeds"]],
+        "dense": [*((one, "dense") for one in sizes), ("faster-over-seeds", "large")],
+        "four experts": [(one, "experts") for one in [*sizes, "faster-over-seeds"]],
         "eight experts": [("many-over-seeds", "experts")],
     }
     figure = Figure(figsize=(style.WIDTH, 2.9))
@@ -108,18 +108,19 @@ def who(run):
 def rows(run):
     """All rows at equal work: a dot a seed, a line the mean."""
     names = [
-        ("dense", "over-seeds", "dense", style.GREY),
-        ("experts, weight 0.1", "over-seeds", "experts", style.ACCENT),
-        ("no balance", "rest-over-seeds", "no balance", style.ACCENT),
+        ("dense", "eight-seeds", "dense", style.GREY),
+        ("experts, weight 0.1", "eight-seeds", "experts", style.ACCENT),
+        ("no balance", "more-seeds", "no balance", style.ACCENT),
         ("bias rule", "rest-over-seeds", "by bias", style.ACCENT),
-        ("told the way", "rest-over-seeds", "told", style.ACCENT),
+        ("told the way", "more-seeds", "told", style.ACCENT),
+        ("router untrained", "deaf-over-seeds", "no gate", style.ACCENT),
         ("weight 100", "rest-over-seeds", "heavy", style.RUST),
         ("no gate", "rest-over-seeds", "no gate", style.RUST),
         ("by lot", "rest-over-seeds", "by lot", style.RUST),
         ("dense of 8 units", "starved-over-seeds", "dense", style.GREY),
     ]
     marks = {style.GREY: "s", style.ACCENT: "o", style.RUST: "D"}
-    figure = Figure(figsize=(style.WIDTH, 2.9))
+    figure = Figure(figsize=(style.WIDTH, 3.1))
     ax = figure.subplots()
     for y, (_, experiment, name, color) in enumerate(names):
         shares = _over_seeds(run, experiment, name)
