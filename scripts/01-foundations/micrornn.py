@@ -2,8 +2,8 @@
 
 Claim: on the sounds of English words, given their spelling, keeping a learned
 share of the old state, one number a unit, makes up most of the distance from
-a plain recurrent network to a gated one. Before training the gradient fades
-fastest in the gated network, after training in the plain one.
+a plain recurrent network to a gated one. Drawn as here, the gated network
+loses the gradient fastest before training, the plain one after.
 
 Left out: layers, dropout, biases, beam search, two directions, peepholes.
 Elman, "Finding Structure in Time" (1990); Hochreiter and Schmidhuber, "Long

@@ -79,19 +79,21 @@ def ladder(run):
 def reach(run):
     """What is left of the gradient so many tokens back, before and after training."""
     figure = Figure(figsize=(style.WIDTH, 2.5))
-    for ax, (kind, label) in zip(figure.subplots(1, 3, sharey=True), KINDS.items(), strict=True):
+    panels = [(kind, label, "over-seeds") for kind, label in KINDS.items()]
+    panels.insert(1, ("relu", "plain, best", "best-plain"))
+    axes = figure.subplots(1, len(panels), sharey=True)
+    for ax, (kind, label, experiment) in zip(axes, panels, strict=True):
         for when, color, width in (("before", style.GREY, 0.7), ("after", style.ACCENT, 1.6)):
-            for one in run.seeds("over-seeds"):
+            for one in run.seeds(experiment):
                 [row] = one.rows(rf"^{kind} +\| reach, {when} +\| (.+)$")
                 shares = [10 ** float(v) for v in str(row).split()]
                 ax.plot(range(0, 2 * len(shares), 2), shares, "-", color=color, lw=width)
         ax.set_yscale("log")
         ax.set_title(label)
-        ax.set_xticks(range(0, 13, 4))
+        ax.set_xticks(range(0, 13, 6))
         ax.grid(axis="y")
-    first, middle, _ = figure.get_axes()
-    first.set_ylabel("share of the gradient")
-    middle.set_xlabel("tokens back from the guess")
+    axes[0].set_ylabel("share of the gradient")
+    figure.supxlabel("tokens back from the guess", fontsize=style.SIZE)
     return figure
 
 
