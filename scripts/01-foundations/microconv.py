@@ -9,9 +9,9 @@ every place, nor a fully connected network. Those lose much of what they knew.
 Left out: layers on layers, colours, strides, blurred pooling, fast products.
 
 After Fukushima (1980) and LeCun et al. (1989). The run trains networks on
-digits in the middle, moves the digits of other writers, and asks again; then it asks
-for the nearest known digit, tidied up or with all shifts written out, which
-learns nothing and reads at least as well as these few windows.
+digits in the middle, moves the digits of other writers, and asks again; then
+it asks for the nearest known digit, tidied up or with all shifts written out,
+which learns nothing and reads at least as well as these few windows.
 """
 # === Imports ===
 import gzip
