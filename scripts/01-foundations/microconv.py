@@ -8,10 +8,10 @@ every place, nor a fully connected network. Those lose much of what they knew.
 
 Left out: layers on layers, colours, strides, blurred pooling, fast products.
 
-After Fukushima (1980) and LeCun et al. (1989). The run trains them on digits
-in the middle, moves the digits of other writers, and asks again; then it asks
-for the nearest known digit, tidied up or with all shifts written out, which
-learns nothing and reads at least as well.
+After Fukushima (1980) and LeCun et al. (1989). The run trains networks on
+digits in the middle, moves the digits of other writers, and asks again; then
+it asks for the nearest known digit, tidied up or with all shifts written out,
+which learns nothing and reads at least as well as these few windows.
 """
 # === Imports ===
 import gzip
@@ -41,7 +41,7 @@ WINDOW = 5  # pixels a side: half a digit, enough for a bend or an end
 MAPS = 24  # windows that look, each for something of its own
 BLOCK = 8  # places a side that "more maxima" pools: a quarter of all
 HIDDEN = 64  # of the connected network: more read hardly more
-EPOCHS = 4  # of the windows, which learn little more afterwards
+EPOCHS = 4  # three times as many read one digit in a hundred more
 BATCH = 8  # windows learn from few digits at a time: a look is what is dear
 # Steps of Adam, falling to zero over the run. Each rate is the best of three
 # on two sheets held out for that: one rate for all would compare tastes.

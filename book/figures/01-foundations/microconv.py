@@ -49,10 +49,11 @@ def places(run):
         ax.imshow(shares, cmap=style.SHADES, vmin=0, vmax=1)
         for i, j in np.ndindex(5, 5):
             ax.text(j, i, f"{shares[i, j]:.2f}".lstrip("0"), ha="center", va="center",
-                    size=6.5, color=style.PAPER if shares[i, j] > 0.5 else style.INK)  # fmt: skip
+                    size=8, color=style.PAPER if shares[i, j] > 0.5 else style.INK)  # fmt: skip
         ax.set_title(name, size=style.SIZE)
-        ax.set_xticks(range(5), range(-2, 3))
-        ax.set_yticks(range(5), range(-2, 3))
+        shifts = [f"{shift}".replace("-", "\N{MINUS SIGN}") for shift in range(-2, 3)]
+        ax.set_xticks(range(5), shifts)
+        ax.set_yticks(range(5), shifts)
         ax.set_xlabel("pixels to the right")
     axes[0].set_ylabel("pixels down")
     return figure
