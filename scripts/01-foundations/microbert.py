@@ -3,9 +3,9 @@
 Claim: the same small network guesses a hidden letter of a held-out name better
 when it may look to both sides than to the left alone; and having practised on
 names without labels, it sorts girls' names from boys' by 100 labels better
-than a network that starts from nothing. But counts fill the hole better,
-a network that reads left to right does too if it tries all 26 letters, and
-the last letter of a name, looked up in a table, sorts better than any of them.
+than it would from nothing. But counts fill the hole better, a network that
+reads left to right does too if it tries all 26 letters, and the last letter
+of a name, looked up in a table, sorts better than any of them.
 
 Left out: words, pairs of sentences, dropout, masks that are random letters.
 
