@@ -1,10 +1,12 @@
 """From descent to momentum, Adam and Muon, each at its own tuned rate.
 
 Claim: step for step, Muon, which brings the singular values of a matrix's
-step to about one size, beats Adam on digits by strangers, and most of its
-lead is due to that. Adam with as many multiply-adds wins back more than half.
+step to about one size, beats Adam on raw pixels of digits by strangers, and
+most of its lead is due to that. Without a warm-up, Adam with as many
+multiply-adds wins back more than half.
 
-Left out: second derivatives, biases, tuned momenta and betas.
+Left out: centred pixels, which shrink the lead; second derivatives, biases,
+tuned momenta and betas.
 Robbins and Monro (1951), Polyak (1964), Kingma and Ba, "Adam" (2015), Jordan
 et al., "Muon" (2024). The run shows losses by steps and by multiply-adds,
 singular values, a knock-out, and a rival with the rate that it came with.
