@@ -2,11 +2,12 @@
 
 Claim: kept in four bits a weight and never turned back into floats as a
 whole, a small GPT learns girls' names through thin pairs as well as the same
-GPT in floats, to 0.03 nats. At two bits it does not. Pairs that learn the old
-names win back less than two thirds of what two bits of NF2 lost. Four even
-levels on a fitted scale win back more than half, without training and without
-a bit; with pairs besides, less than a third of the loss is left. Whoever lets
-the pairs learn beside floats, and rounds afterwards, loses more than twice as
+GPT in floats, to 0.03 nats. At two bits, with pairs beside the layer and none
+beside the head, it does not. A hundred steps of such pairs on old names win
+back less than two thirds of what two bits of NF2 lost. Four even levels on a
+fitted scale win back more than half, without training and without a bit; with
+the pairs besides, less than a third of the loss is left. Whoever lets the
+pairs learn beside floats, and rounds afterwards, loses more than twice as
 much at two bits. But while they learn, even pairs of rank 2 weigh more than a
 base of this size.
 

@@ -331,6 +331,8 @@ def test_the_pencil_example(script):
     assert [round(v, 1) for v in back(1.6)] == [0.7, 0.7, 0.7, -1.6, 0.7, 1.6]
     assert error(1.6) == pytest.approx(0.72, abs=0.005)
     assert error(1.0) == pytest.approx(0.42, abs=0.005)
+    assert script.scale_of(block, levels, "fitted") == pytest.approx(1.2)
+    assert error(1.2) == pytest.approx(0.36, abs=0.005)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,7 @@ def bits(run):
 
     for name, shift in (
         ("NF2", (6, 4)), ("even 2", (6, -4)), ("NF2, fitted", (6, 5)), ("even 2, fitted", (6, -6)),
-        ("NF2, 16", (6, 0)), ("NF3", (6, 7)), ("NF4, double", (-6, 1)), ("even 4", (6, 3)),
+        ("NF2, 16", (6, 0)), ("NF3", (-6, 6)), ("NF4, double", (-6, 1)), ("even 4", (6, 3)),
     ):  # fmt: skip
         (first, *_) = run.rows(CODE.format(name))
         point(first[0], _above(_seeds(run, CODE.format(name)), floats), name, shift,
