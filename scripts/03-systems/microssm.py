@@ -1,17 +1,16 @@
 """microssm: a state that decides by what it reads what to keep.
 
 Claim: a state whose steps and writing depend on the token finds one marked
-letter among twelve; with both fixed it does no better than a vote for the
-commonest of the twelve, and must not, since its scores are a part of the
-letters plus a part of the mark. A plain gate does it in a quarter of the
-numbers, so what matters is that a token may say how much is forgotten.
+letter among twelve. With both fixed it does no better than a vote for the
+commonest of the twelve, however long it trains, since its scores are a part
+of the letters plus a part of the mark. If the last of three marks counts, a
+step that the token chooses learns faster than any way around it, and a plain
+gate with a quarter of the numbers learns as fast.
 
-Left out: convolution before the layer, a gate after it, a reading that
-depends on the token (the question is always the same), depth, the delta rule.
-
-Gu and Dao, "Mamba" (2024); the fixed layer is S4D's, Gu et al. (2022). The
-run shows letters found by six layers that had the same questions, what each
-state holds at the end, and that a tree of merged steps equals the recurrence.
+Left out: a convolution before, a gate after, reading by the token (one
+question for all), depth, the delta rule. Gu and Dao, "Mamba" (2024); fixed is
+S4D, Gu et al. (2022). The run shows letters found by six layers, what each
+state holds at the end, and that a tree of steps equals the recurrence.
 """
 
 # === Imports ===
@@ -39,16 +38,17 @@ MARKS = 1  # more of them: the letter marked last is asked for
 ASKED = 500  # questions for the judge: a share is good to .02
 WIDTH = 16
 STATES = 4  # numbers that each channel keeps, as S4D's real ones
-STEPS, BATCH = 250, 8  # what can find the mark has found it by then
+STEPS = 250  # who leads early; with 1,000 all but one layer find it
+BATCH = 8  # names are short, and so is the run
 RATE = 0.03  # of .01, .03 and .06; no layer does better with another
 WARM_UP = 20  # small steps while Adam's running means still say little
-SLOW, FAST = 0.02, 0.5  # the first steps: memories of 50 tokens and of 2
-REPORT = 50  # steps to a share in the row that shows how it learned
+SLOW = 0.02  # the shortest first step: a memory of 50 tokens
+FAST = 0.5  # the longest: after two tokens a third is left
+SHARES = 5  # parts of the training in the row that shows how it learned
 # What a token decides in each layer, or what stands in its place.
 LAYERS = {"fixed": [], "ReLU first": ["relu"],
           "selective": ["step", "write"], "no step": ["write"],
-          "gate": ["step", "gate"], "attention": ["attention"]}
-KNOWN = {"relu", "step", "write", "gate", "attention"}
+          "gate": ["step", "gate"], "attention": ["query", "key", "value"]}
 LONG = 1_024  # tokens for the tree
 HASHES = {"names.csv":
           "0d303657311a1131fcec761b7ecd72277c4a0a8fae72392f9ba2f4d581691250"}
@@ -116,18 +116,13 @@ def hold_out(groups, count, shuffle):
 SYMBOLS = "abcdefghijklmnopqrstuvwxyz?"  # ? asks, and is never an answer
 Question = namedtuple("Question", "letters marks answer")
 
-
 def read_texts():
-    """The names run together, in random order: to learn from, and held out.
-
-    Whole families are held out: no sara in training if sarah judges.
-    """
+    """The names run together, in random order: to learn from, held out."""
     rows = csv.DictReader(shipped("names.csv").decode("ascii").split())
     held_out, learn = hold_out(families([[row["name"]] for row in rows]),
                                2 * HELD_OUT, random.shuffle)
     parts = {"judge": held_out[:HELD_OUT], "choose": held_out[HELD_OUT:]}
     return ["".join(name for name, in part) for part in (learn, parts[PART])]
-
 
 # --- Mark a letter and ask for it ---
 def ask(text):
@@ -139,21 +134,12 @@ def ask(text):
     marks = sorted(random.sample(range(LETTERS), MARKS))
     return Question(letters, marks, letters[marks[-1]])
 
-
 # === Vote for the commonest letter ===
 def vote(learn, asked):
-    """How often the commonest of the twelve letters is the marked one.
-
-    A tie goes to the letter that is commoner in the names learned from.
-    This needs no mark, so it is what a blind reader can have.
-    """
+    """How often the commonest of the letters, by all names at a tie, is it."""
     overall = Counter(map(SYMBOLS.index, learn))
-    right = 0
-    for question in asked:
-        here = Counter(question.letters)
-        best = max(here, key=lambda c: (here[c], overall[c]))
-        right += best == question.answer
-    return right / len(asked)
+    return fmean(q.answer == max(q.letters, key=lambda c: (
+        q.letters.count(c), overall[c])) for q in asked)
 
 # === The tape ===
 TAPE = []  # every operation of the forward pass, in the order it ran
@@ -341,7 +327,6 @@ def scan(decay, drive, length):
 
     return record(ends, pull)
 
-
 # === A step that is never negative ===
 def softplus(x):
     """Delta = log(1 + e^x), row by row; its slope is the sigmoid of x.
@@ -357,13 +342,11 @@ def softplus(x):
 
     return record(out, pull)
 
-
 # --- Forget by the size of the step ---
 def fade(step, rates):
     """a = exp(-Delta lambda) with lambda = e^rate: [n][d], [d][N] to [n][dN].
 
-    The exact answer of dh/dt = -lambda h after a time Delta. A long step
-    forgets, a step of zero keeps all; lambda > 0, so nothing ever grows.
+    dh/dt = -lambda h for a time Delta: a long step forgets, none keeps all.
     dDelta = -sum_k da a lambda, drate = -sum_t da a Delta lambda.
     """
     speeds = [list(map(exp, row)) for row in rates.value]
@@ -385,75 +368,47 @@ def fade(step, rates):
 
     return record(out, pull)
 
+# --- Write each channel into its numbers ---
+def write(step, x, into):
+    """b_ik = Delta_i x_i B_k, row by row: [n][d] twice and [n][N] to [n][dN].
 
-# === Multiply number by number ===
-def multiply(x, y):
-    """x y, the same shape: [n][d] and [n][d]. Each is the other's slope."""
+    write(Node([[2]]), Node([[3]]), Node([[1, 5]])).value -> [[6, 30]]
+    """
+    many = len(into.value[0])
+
     def pull(grad):
-        x.receive([list(map(mul, g, b)) for g, b in zip(grad, y.value)])
-        y.receive([list(map(mul, g, a)) for g, a in zip(grad, x.value)])
+        dstep, dx, dinto = [], [], []
+        for row, ds, xs, bs in zip(grad, step.value, x.value, into.value):
+            parts = [row[i:i + many] for i in range(0, len(row), many)]
+            along = [sumprod(part, bs) for part in parts]
+            dstep.append(list(map(mul, along, xs)))
+            dx.append(list(map(mul, along, ds)))
+            both = list(map(mul, ds, xs))
+            dinto.append([sumprod(part, both) for part in zip(*parts)])
+        for node, rows in zip((step, x, into), (dstep, dx, dinto)):
+            node.receive(rows)
 
-    return record([list(map(mul, a, b)) for a, b in zip(x.value, y.value)],
+    return record([[d * v * w for d, v in zip(ds, xs) for w in bs]
+                   for ds, xs, bs in zip(step.value, x.value, into.value)],
                   pull)
 
-
-# --- What is not kept ---
-def complement(x):
-    """1 - x: with a share a of the old goes a share 1 - a of the new."""
+# --- Put the new in place of the old ---
+def replace(decay, new):
+    """(1 - a) u, number by number: what a gate adds to a h."""
     def pull(grad):
-        x.receive([[-g for g in row] for row in grad])
+        decay.receive([[-g * u for g, u in zip(*rows)]
+                       for rows in zip(grad, new.value)])
+        new.receive([[g * (1 - a) for g, a in zip(*rows)]
+                     for rows in zip(grad, decay.value)])
 
-    return record([[1.0 - v for v in row] for row in x.value], pull)
-
-
-# --- Write each channel into its numbers ---
-def outer(x, write):
-    """b_ik = x_i B_k, row by row: [n][d] and [n][N] to [n][dN].
-
-    outer(Node([[2, 3]]), Node([[1, 5]])).value -> [[2, 10, 3, 15]]
-    """
-    many = len(write.value[0])
-
-    def pull(grad):
-        dx, dwrite = [], []
-        for row, xs, ws in zip(grad, x.value, write.value):
-            parts = [row[i:i + many] for i in range(0, len(row), many)]
-            dx.append([sumprod(part, ws) for part in parts])
-            dwrite.append([sumprod(part, xs) for part in zip(*parts)])
-        x.receive(dx)
-        write.receive(dwrite)
-
-    return record([[v * w for v in xs for w in ws]
-                   for xs, ws in zip(x.value, write.value)], pull)
-
-
-# --- Read each channel from its numbers ---
-def collect(state, read):
-    """y_i = sum_k C_k h_ik: [n][dN] and [1][N] to [n][d].
-
-    collect(Node([[1, 2, 3, 4]]), Node([[1, 10]])).value -> [[21, 43]]
-    """
-    weights, = read.value
-    many = len(weights)
-    parts = [[row[i:i + many] for i in range(0, len(row), many)]
-             for row in state.value]
-
-    def pull(grad):
-        state.receive([[g * w for g in row for w in weights] for row in grad])
-        read.receive([[sum(g * part[k] for row, cells in zip(grad, parts)
-                           for g, part in zip(row, cells))
-                       for k in range(many)]])
-
-    return record([[sumprod(part, weights) for part in cells]
-                   for cells in parts], pull)
-
+    return record([[(1 - a) * u for a, u in zip(*rows)]
+                   for rows in zip(decay.value, new.value)], pull)
 
 # === Look at every token again ===
 def look(query, keys, values, length):
     """Attention with one head from the end of each sequence.
 
-    [n / length][d] and twice [n][d] give [n / length][d]: all tokens are
-    kept, and nothing need be decided before the question is known.
+    [n / length][d] and twice [n][d] give [n / length][d].
     """
     scale, out, kept = 1 / sqrt(len(query.value[0])), [], []
     for i, q in enumerate(query.value):
@@ -477,54 +432,52 @@ def look(query, keys, values, length):
 
     return record(out, pull)
 
-
-# === The model ===
+# === One reader, six layers ===
 class Reader:
     """Letters with a mark, one layer that carries them on, an answer."""
 
     def __init__(self, chosen):
+        self.parameters, self.chosen = [], chosen
+
+        def learned(rows):
+            self.parameters.append(Node(rows))
+            return self.parameters[-1]
+
         def matrix(rows, columns, spread=0.5):
-            return Node([[random.gauss(0, spread) for _ in range(columns)]
-                         for _ in range(rows)])
+            return learned([[random.gauss(0, spread) for _ in range(columns)]
+                            for _ in range(rows)])
 
         def linear(outputs, inputs):  # small outputs, whatever the width
             return matrix(outputs, inputs, 0.5 / sqrt(inputs))
 
-        self.chosen, many = chosen, 1 if "gate" in chosen else STATES
         self.letters = matrix(len(SYMBOLS), WIDTH)
         self.places = matrix(LETTERS + 1, WIDTH)
         self.marks = matrix(2, WIDTH)  # without and with
-        self.output = linear(WIDTH, WIDTH)
         self.head = linear(len(SYMBOLS) - 1, WIDTH)
-        self.weights = {name: linear(WIDTH, WIDTH) for name in (
-            "relu", "step", "value", "query", "key")}
-        self.write = (linear if "write" in chosen else matrix)(
-            *((many, WIDTH) if "write" in chosen else (1, many)))
-        self.read = matrix(1, many)
+        self.weights = {name: linear(WIDTH, WIDTH)
+                        for name in chosen if name != "write"}
+        self.shift = learned([[0.0] * WIDTH]) if "relu" in chosen else None
+        self.kept = 2 * WIDTH * (LETTERS + 1)  # keys and values
+        if "query" not in chosen:
+            self.state(linear, matrix, learned)
+        alone = {"gate", "query"} & {*chosen}  # one number a channel
+        self.output = linear(WIDTH, WIDTH if alone else self.kept)
+
+    # --- The numbers of a state ---
+    def state(self, linear, matrix, learned):
+        """A gate is a state of one number a channel, with the rate 1."""
         drawn = [exp(random.uniform(log(SLOW), log(FAST)))
                  for _ in range(WIDTH)]  # spread over all lengths of memory
         # the inverse of softplus, so that the first steps are these
-        self.step = Node([[log(expm1(step)) for step in drawn]])
-        # lambda_k = 1, 2, 3, ...: S4D-Real; the gate's one rate stays 1
-        self.rates = Node([[log(k + 1) for k in range(many)]
-                           for _ in range(WIDTH)])
-        self.shift = Node([[0.0] * WIDTH])
-
-    # --- Which numbers a layer has ---
-    def parameters(self):
-        """Nodes that the layer uses; no others are learned or counted."""
-        nodes = [self.letters, self.places, self.marks, self.output, self.head]
-        used = [name for name in ("relu", "step") if name in self.chosen]
-        if "attention" in self.chosen:
-            used = ["query", "key", "value"]
-        elif "gate" in self.chosen:
-            used.append("value")
-            nodes.append(self.step)
-        else:
-            nodes += [self.write, self.read, self.step, self.rates]
-        if "relu" in self.chosen:
-            nodes.append(self.shift)
-        return nodes + [self.weights[name] for name in used]
+        self.step = learned([[log(expm1(step)) for step in drawn]])
+        self.rates, self.kept = Node([[0.0]] * WIDTH), WIDTH
+        if "gate" not in self.chosen:
+            self.kept = WIDTH * STATES
+            # lambda_k = 1, 2, 3, ...: S4D-Real, all of them learned
+            self.rates = learned([[log(k + 1) for k in range(STATES)]
+                                  for _ in range(WIDTH)])
+            self.into = (linear(STATES, WIDTH) if "write" in self.chosen
+                         else matrix(1, STATES))
 
     # --- Before the last norm ---
     def carried(self, questions):
@@ -535,23 +488,20 @@ class Reader:
         x = plus(plus(pick(self.letters, letters), pick(self.places, places)),
                  pick(self.marks, marked))
         last = range(LETTERS, len(rows), LETTERS + 1)
-        layer = self.attend if "attention" in self.chosen else self.remember
-        return plus(pick(x, last), times(layer(x, last), self.output))
+        w = self.weights
+        y = (look(times(pick(x, last), w["query"]), times(x, w["key"]),
+                  times(x, w["value"]), LETTERS + 1) if "query" in w
+             else self.remember(x))
+        return plus(pick(x, last), times(y, self.output))
 
     def logits(self, questions):
         """A score for each letter: [questions][26]."""
         return times(rms_norm(self.carried(questions)), self.head)
 
-    def attend(self, x, last):
-        w = self.weights
-        return look(times(pick(x, last), w["query"]), times(x, w["key"]),
-                    times(x, w["value"]), LETTERS + 1)
-
     # --- Let the token choose, or not ---
-    def remember(self, x, _):
-        """One state for each sequence: written, faded, read at its end.
-
-        What no token decides is worked out once and picked for all.
+    def remember(self, x):
+        """Each sequence's last state. What no token decides is worked out
+        once, and picked for all.
         """
         every, w = [0] * len(x.value), self.weights
         if "relu" in self.chosen:
@@ -564,14 +514,12 @@ class Reader:
             decay = pick(fade(step, self.rates), every)
             step = pick(step, every)
         if "gate" in self.chosen:
-            drive = multiply(complement(decay), times(x, w["value"]))
+            drive = replace(decay, times(x, w["gate"]))
         else:
-            write = (times(x, self.write) if "write" in self.chosen
-                     else pick(self.write, every))
-            drive = outer(multiply(step, x), write)  # Delta x B
+            drive = write(step, x, times(x, self.into) if "write" in
+                          self.chosen else pick(self.into, every))
         self.last = decay.value, drive.value
-        state = scan(decay, drive, LETTERS + 1)
-        return state if "gate" in self.chosen else collect(state, self.read)
+        return scan(decay, drive, LETTERS + 1)
 
 # === Adam ===
 class Adam:
@@ -609,11 +557,10 @@ class Adam:
 
 # === Training ===
 def train(model, questions):
-    """Adam over the questions, the same for every layer: up for WARM_UP
-    steps, level, and down to zero over the second half. Returns the share
-    right among each REPORT steps, before the network learned from them.
+    """Adam, up for WARM_UP steps, level, and down over the second half.
+    Returns the share right in SHARES parts, before it learned from them.
     """
-    optimizer, right = Adam(model.parameters()), []
+    optimizer, right = Adam(model.parameters), []
     for step in range(1, STEPS + 1):
         batch = [questions.pop() for _ in range(BATCH)]
         answers = [question.answer for question in batch]
@@ -621,14 +568,12 @@ def train(model, questions):
         right += map(found, logits.value, answers)
         backward(cross_entropy(logits, answers))
         optimizer.step(RATE * min(1, step / WARM_UP, 2 - 2 * step / STEPS))
-    size = REPORT * BATCH
-    return [fmean(right[i:i + size]) for i in range(0, len(right), size)]
-
+    cuts = [len(right) * part // SHARES for part in range(SHARES + 1)]
+    return [fmean(right[a:b]) for a, b in zip(cuts, cuts[1:]) if a < b]
 
 def found(row, answer):
     """found([1, 3, 2], 1) -> True"""
     return row.index(max(row)) == answer
-
 
 # === Ask for held-out letters ===
 def judge(model, asked):
@@ -640,7 +585,6 @@ def judge(model, asked):
         losses.append(-log(softmax(row)[question.answer]))
         right.append(found(row, question.answer))
     return fmean(losses), fmean(right)
-
 
 # --- What the state holds of each token ---
 def holds(model, question):
@@ -656,12 +600,12 @@ def holds(model, question):
         part = list(map(mul, left, b))
         lengths.append(sqrt(sumprod(part, part)))
         left = list(map(mul, left, a))
-    return [v / sum(lengths) for v in lengths[::-1]]
-
+    total = sum(lengths) or 1.0  # a ReLU may have let nothing through
+    return [v / total for v in lengths[::-1]]
 
 def show_state(name, model, asked):
     """The shares in one state, and the marked letter's in a hundred."""
-    if "attention" in model.chosen:
+    if "query" in model.chosen:
         return  # it has no state
     question = asked[0]
     print(f"{name:10} | " + " ".join(f"{share:.2f}"
@@ -669,13 +613,12 @@ def show_state(name, model, asked):
     part = fmean(holds(model, q)[q.marks[-1]] for q in asked[:100])
     print(f"{name:10} | share of the marked letter {part:.2f}")
 
-
 # === Swap two letters, move the mark ===
 def mixed(model, asked):
     """The largest part of a score that depends on letters and mark both.
 
-    Letters in two orders, the mark at either: of any sum of a part of the
-    letters and a part of the mark the alternating sum of the four is zero.
+    Two orders, either mark: the alternating sum of the four is zero for
+    any part of the letters plus any part of the mark.
     """
     largest = 0.0
     for question in asked[:20]:
@@ -688,26 +631,19 @@ def mixed(model, asked):
                                  in zip(*four)))
     return largest
 
-
 # === Merge two steps into one ===
 Step = namedtuple("Step", "keep add")  # h becomes keep h + add
 
-
 def merge(first, second):
-    """One step that does what two do in turn.
-
-    merge(Step(0.5, 1), Step(0.5, 4)) -> Step(keep=0.25, add=4.5)
-    """
+    """merge(Step(0.5, 1), Step(0.5, 4)) -> (0.25, 4.5)"""
     return Step(second.keep * first.keep, second.keep * first.add + second.add)
-
 
 # --- All beginnings, as a tree ---
 def beginnings(steps):
     """([the first step, the first two merged, ...], merges, levels).
 
     Neighbours are merged, the half as many are solved the same way, and
-    every other beginning needs one merge more. Merges of a level do not
-    wait for each other, so that a machine with many hands takes `levels`.
+    every other beginning needs one merge more. None of a level must wait.
     """
     if len(steps) < 2:
         return steps, 0, 0
@@ -718,10 +654,9 @@ def beginnings(steps):
         out.append(even[i // 2] if i % 2 else merge(even[i // 2 - 1], step))
     return out, merges + len(halves) + (len(steps) - 1) // 2, levels + 2
 
-
-# --- Three ways to one state ---
+# --- Two ways to one state ---
 def compare_ways():
-    """The recurrence, the tree and a convolution on the same numbers."""
+    """The recurrence and the tree on the same numbers."""
     steps = [Step(random.random(), random.gauss(0, 1)) for _ in range(LONG)]
     out, merges, levels = beginnings(steps)
     h, gap = 0.0, 0.0
@@ -730,16 +665,8 @@ def compare_ways():
         gap = max(gap, abs(h - whole.add))
     print(f"tree       | {LONG:,} tokens | {merges:,} merges | {levels} "
           f"levels | off by {gap:.0e} at most")
-    keep, h, gap = 0.9, 0.0, 0.0  # with a fixed step it is a convolution
-    kernel = [keep ** t for t in range(LONG)]
-    for t, step in enumerate(steps):
-        h = keep * h + step.add
-        past = [s.add for s in steps[t::-1]]
-        gap = max(gap, abs(h - sumprod(past, kernel[:t + 1])))
-    print(f"fixed step | as a convolution | off by {gap:.0e} at most")
 
-
-# === Main ===
+# === Train one layer and ask ===
 def study(name, texts, asked):
     """Train one layer and ask it; every layer has the same questions."""
     random.seed(SEED)
@@ -747,23 +674,22 @@ def study(name, texts, asked):
     model = Reader(LAYERS[name])
     learned = train(model, questions)
     loss, right = judge(model, asked)
-    numbers = sum(len(row) for node in model.parameters()
-                  for row in node.value)
-    kept = (2 * WIDTH * (LETTERS + 1) if "attention" in model.chosen
-            else len(model.rates.value[0]) * WIDTH)
+    numbers = sum(len(row) for node in model.parameters for row in node.value)
     print(f"{name:10} | while learning "
           + " ".join(f"{share:.2f}" for share in learned))
     show_state(name, model, asked)
-    return (f"{name:10} | {numbers:10,} | {kept:4} | {loss:5.3f} | "
+    return (f"{name:10} | {numbers:10,} | {model.kept:4} | {loss:5.3f} | "
             f"{right:5.3f} | {mixed(model, asked):.0e}")
 
-
+# === Main ===
 def main():
-    if (min(ASKED, BATCH, LONG, MARKS, REPORT, STATES, WARM_UP, WIDTH) < 1
-            or STEPS < 0 or max(2, MARKS) > LETTERS or not 0 <= RATE <= 1
+    if (min(ASKED, BATCH, LONG, MARKS, SHARES, STATES, WARM_UP, WIDTH) < 1
+            or STEPS < 0 or SHARES > 10 or max(2, MARKS) > LETTERS
+            or not 0 <= RATE <= 1
             or not 1 <= HELD_OUT <= 1_000 or not 0 < SLOW < FAST <= 100
             or PART not in ("judge", "choose")
-            or not {*sum(LAYERS.values(), [])} <= KNOWN):
+            or {*sum(LAYERS.values(), [])}
+            - {"relu", "step", "write", "gate", "query", "key", "value"}):
         raise SystemExit("a setting is too small or too large, MARKS more "
                          "than LETTERS, PART or a word of LAYERS unknown")
     random.seed(SEED)
