@@ -40,7 +40,7 @@ WIDTH = 16
 STATES = 4  # numbers that each channel keeps, as S4D's real ones
 STEPS = 250  # who leads early; with 1,000 all but one layer find it
 BATCH = 8  # names are short, and so is the run
-RATE = 0.03  # of .01, .03 and .06; no layer does better with another
+RATE = 0.03  # of .01, .03 and .06; no other wins a layer .03
 WARM_UP = 20  # small steps while Adam's running means still say little
 SLOW = 0.02  # the shortest first step: a memory of 50 tokens
 FAST = 0.5  # the longest: after two tokens a third is left
@@ -136,7 +136,7 @@ def ask(text):
 
 # === Vote for the commonest letter ===
 def vote(learn, asked):
-    """How often the commonest of the letters, by all names at a tie, is it."""
+    """How often the commonest of the letters is it; all names break ties."""
     overall = Counter(map(SYMBOLS.index, learn))
     return fmean(q.answer == max(q.letters, key=lambda c: (
         q.letters.count(c), overall[c])) for q in asked)
