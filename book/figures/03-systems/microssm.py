@@ -18,9 +18,9 @@ def look(k):
 
 def four(run):
     """The four questions as a square of signs, and a state whose pace is fixed or set."""
-    figure, ax = style.diagram(2.2)
+    figure, ax = style.diagram(2.7)
     for i, (order, signs) in enumerate((("ab", "+−"), ("ba", "−+"))):
-        y = 1.0 - 0.55 * i
+        y = 1.25 - 0.55 * i
         ax.text(0.25, y + 0.27, order, ha="right", va="center", family="monospace")
         for j, sign in enumerate(signs):
             x = 0.4 + 0.75 * j
@@ -29,10 +29,10 @@ def four(run):
             colour = style.ACCENT if sign == "+" else style.RUST
             ax.text(x + 0.375, y + 0.27, sign, ha="center", va="center", color=colour, size=16)
     for j, name in enumerate(("first", "second")):
-        ax.text(0.775 + 0.75 * j, 1.68, name, ha="center", size=style.SMALL)
-    ax.text(1.15, 0.2, "both diagonals: the same sum", ha="center", color=style.GREY,
+        ax.text(0.775 + 0.75 * j, 1.93, name, ha="center", size=style.SMALL)
+    ax.text(1.15, 0.45, "both diagonals: the same sum", ha="center", color=style.GREY,
             size=style.SMALL)  # fmt: skip
-    for row, (y, title) in enumerate(((1.5, "a fixed pace"), (0.62, "the token sets the pace"))):
+    for row, (y, title) in enumerate(((2.02, "a fixed pace"), (0.62, "the token sets the pace"))):
         ax.text(2.55, y + 0.3, title, color=style.GREY, size=style.SMALL)
         for k in range(3):
             x = 2.8 + 0.95 * k
