@@ -1,0 +1,97 @@
+"""Figures of the chapter microvector."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Arc
+
+from press.figures import style
+
+PLACES = {"A": 0, "B": 1, "C": 2, "D": 10, "E": 11, "F": 12}
+NEAREST = ["AB", "BC", "AC", "DE", "EF", "DF"]
+CHAIN = ["AB", "BC", "CD", "DE", "EF"]
+
+
+def _street(ax, y, links, names):
+    for pair in links:
+        left, right = (PLACES[name] for name in pair)
+        wide = 0.32 * (right - left)
+        ax.add_patch(Arc((0.35 + 0.16 * (left + right), y), wide, min(0.5, 0.4 * wide + 0.12),
+                         theta1=0, theta2=180, color=style.ACCENT, lw=1.1))  # fmt: skip
+    for name in names:
+        x = 0.35 + 0.32 * PLACES[name]
+        ax.plot([x], [y], "o", ms=5, color=style.INK)
+        ax.text(x, y - 0.2, name, ha="center", size=style.SMALL, color=style.GREY)
+
+
+def houses(run):
+    """Six houses on a road: nearest links, links in different directions, and a level above."""
+    figure, ax = style.diagram(3.1)
+    for y, title in ((2.3, "the two nearest"), (1.45, "two in different directions"),
+                     (0.72, "level 1"), (0.1, "the ground")):  # fmt: skip
+        ax.text(2.2, y + 0.3, title, ha="center", size=style.SMALL, color=style.GREY)
+    _street(ax, 2.3, NEAREST, PLACES)
+    _street(ax, 1.45, CHAIN, PLACES)
+    _street(ax, 0.72, ["AD"], "AD")
+    _street(ax, 0.22, CHAIN, PLACES)
+    return figure
+
+
+def _points(run, name, pairs=5):
+    """[[recall, distances]] of a way of searching."""
+    pattern = rf"^{name} +\| " + r" \| ".join([r"(\S+) +(\d+)"] * pairs) + "$"
+    return np.array(run.rows(pattern), dtype=float).reshape(-1, 2)
+
+
+def curves(run):
+    """Recall that is missing against distances, a line a way, dots of four seeds."""
+    figure = Figure(figsize=(style.WIDTH, 3.3))
+    ax = figure.subplots()
+    runs = run.seeds("over-seeds")
+    looks = [
+        ("layers diverse", style.SERIES[0], "o", "-"),
+        ("flat diverse", style.INK, "x", (0, (1.2, 1.4))),
+        ("cells 220", style.SERIES[1], "s", (0, (5, 1.6))),
+        ("random trees", style.SERIES[2], "^", (0, (9, 2.5))),
+        ("k-d tree", style.SERIES[3], "v", (0, (6, 1.6, 1.2, 1.6))),
+    ]
+    for name, color, marker, dash in looks:
+        tables = np.array([_points(one, name) for one in runs])
+        mean = tables.mean(0)
+        ax.plot(tables[:, :, 1].ravel(), 1 - tables[:, :, 0].ravel() + 4e-4, marker, ls="none",
+                ms=3.2, color=color, alpha=0.75, mew=0.8)  # fmt: skip
+        ax.plot(mean[:, 1], 1 - mean[:, 0] + 4e-4, color=color, linestyle=dash, label=name)
+    ax.axvline(3000, color=style.GREY, lw=0.9, ls="--")
+    ax.set(xscale="log", yscale="log", xlabel="distances a query", xlim=(90, 9000),
+           ylabel="neighbours that are missed")  # fmt: skip
+    ax.set_xticks([100, 300, 1000, 3000], ["100", "300", "1,000", "3,000"])
+    ax.set_yticks([0.001, 0.01, 0.1, 0.5], [".001", ".01", ".1", ".5"])
+    ax.minorticks_off()
+    ax.grid(axis="y")
+    style.name_lines(ax)
+    return figure
+
+
+def widths(run):
+    """Distances for a recall of .97 with levels and without, over the columns of the data."""
+    figure = Figure(figsize=(style.WIDTH, 2.7))
+    ax = figure.subplots()
+    names = ["circle", "width-4", "width-8", "even", None]
+    for look, marker, color in (
+        ("layers diverse", "o", style.SERIES[0]),
+        ("flat diverse", "x", style.RUST),
+    ):
+        for place, name in enumerate(names):
+            runs = run.seeds(f"{name}-over-seeds" if name else "over-seeds")
+            prices = [float(one.rows(rf"^{look} +\| recall 0.97 for +(\S+)")[0].replace(",", ""))
+                      for one in runs]  # fmt: skip
+            side = -0.1 if marker == "o" else 0.1
+            ax.plot([place + side] * len(prices), prices, marker, color=color, ms=5, mew=1.2,
+                    fillstyle="none", ls="none")  # fmt: skip
+    ax.set(yscale="log", ylabel="distances for recall .97", ylim=(25, 1500))
+    ax.set_xticks(range(5), ["circle,\n2", "even,\n4", "even,\n8", "even,\n32", "words,\n32"])
+    ax.set_yticks([30, 100, 300, 1000], ["30", "100", "300", "1,000"])
+    ax.minorticks_off()
+    ax.grid(axis="y")
+    ax.text(0.3, 36, "with levels", color=style.SERIES[0])
+    ax.text(0.3, 110, "without", color=style.RUST)
+    return figure
