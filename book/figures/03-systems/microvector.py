@@ -8,31 +8,30 @@ from press.figures import style
 
 PLACES = {"A": 0, "B": 1, "C": 2, "D": 10, "E": 11, "F": 12}
 NEAREST = ["AB", "BC", "AC", "DE", "EF", "DF"]
+STEP = 0.385  # inches a kilometre
 CHAIN = ["AB", "BC", "CD", "DE", "EF"]
 
 
-def _street(ax, y, links, names):
+def _street(ax, y, links, names, title):
     for pair in links:
         left, right = (PLACES[name] for name in pair)
-        wide = 0.32 * (right - left)
-        ax.add_patch(Arc((0.35 + 0.16 * (left + right), y), wide, min(0.5, 0.4 * wide + 0.12),
+        wide = STEP * (right - left)
+        ax.add_patch(Arc((0.25 + STEP * (left + right) / 2, y), wide, min(0.5, 0.4 * wide + 0.1),
                          theta1=0, theta2=180, color=style.ACCENT, lw=1.1))  # fmt: skip
     for name in names:
-        x = 0.35 + 0.32 * PLACES[name]
+        x = 0.25 + STEP * PLACES[name]
         ax.plot([x], [y], "o", ms=5, color=style.INK)
         ax.text(x, y - 0.2, name, ha="center", size=style.SMALL, color=style.GREY)
+    ax.text(0.25 + 6 * STEP, y - 0.02, title, ha="center", size=style.SMALL, color=style.GREY)
 
 
 def houses(run):
     """Six houses on a road: nearest links, links in different directions, and a level above."""
-    figure, ax = style.diagram(3.1)
-    for y, title in ((2.3, "the two nearest"), (1.45, "two in different directions"),
-                     (0.72, "level 1"), (0.1, "the ground")):  # fmt: skip
-        ax.text(2.2, y + 0.3, title, ha="center", size=style.SMALL, color=style.GREY)
-    _street(ax, 2.3, NEAREST, PLACES)
-    _street(ax, 1.45, CHAIN, PLACES)
-    _street(ax, 0.72, ["AD"], "AD")
-    _street(ax, 0.22, CHAIN, PLACES)
+    figure, ax = style.diagram(2.7)
+    _street(ax, 2.3, NEAREST, PLACES, "the two nearest")
+    _street(ax, 1.6, CHAIN, PLACES, "two in different directions")
+    _street(ax, 0.87, ["AD"], "AD", "level 1")
+    _street(ax, 0.27, CHAIN, PLACES, "the ground")
     return figure
 
 
