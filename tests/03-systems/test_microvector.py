@@ -95,6 +95,30 @@ def test_a_longer_walk_finds_more_and_costs_more(small):
     assert points[0][1] < points[1][1] < points[2][1] < points[3][1] <= 301 + 40
 
 
+@given(st.integers(0, 10_000), st.integers(1, 20))
+def test_a_walk_is_the_plain_one(script, seed, effort):
+    """The same with sorted lists: the names kept, and how many were measured."""
+    vectors, queries = drawn(script, 60, 4, seed)
+    rng = random.Random(seed)
+    links = {name: rng.sample(range(60), 5) for name in range(60)}
+    closeness = np.array(vectors.rows) @ np.array(queries[0])
+    seen, kept, open_ = {0}, [0], [0]
+    while open_:
+        name = max(open_, key=closeness.__getitem__)
+        if len(kept) == effort and closeness[name] < min(closeness[kept]):
+            break
+        open_.remove(name)
+        for other in links[name]:
+            if other not in seen:
+                seen.add(other)
+                if len(kept) < effort or closeness[other] > min(closeness[kept]):
+                    open_.append(other)
+                    kept = sorted([*kept, other], key=lambda k: -closeness[k])[:effort]
+    found = script.walk(vectors, links, queries[0], vectors.near(queries[0], [0]), effort)
+    assert [name for _, name in found] == kept
+    assert vectors.distances == len(seen)
+
+
 @given(st.integers(0, 10_000), st.integers(1, 12), st.integers(2, 6))
 def test_what_is_left_out_is_nearer_to_something_chosen(script, seed, most, width):
     vectors, queries = drawn(script, 30, width, seed)

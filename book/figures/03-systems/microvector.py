@@ -55,12 +55,13 @@ def curves(run):
     ]
     for name, color, marker, dash in looks:
         tables = np.array([_points(one, name) for one in runs])
-        mean = tables.mean(0)
-        ax.plot(tables[:, :, 1].ravel(), 1 - tables[:, :, 0].ravel() + 4e-4, marker, ls="none",
-                ms=3.2, color=color, alpha=0.75, mew=0.8)  # fmt: skip
-        ax.plot(mean[:, 1], 1 - mean[:, 0] + 4e-4, color=color, linestyle=dash, label=name)
+        missed, spent = 1 - tables[:, :, 0], tables[:, :, 1]
+        some = missed.mean(0) > 5e-4  # fewer than one neighbour of 2,000 cannot be told from none
+        ax.plot(spent[:, some].ravel(), np.maximum(missed[:, some], 4e-4).ravel(), marker,
+                ls="none", ms=3.2, color=color, alpha=0.75, mew=0.8)  # fmt: skip
+        ax.plot(spent.mean(0)[some], missed.mean(0)[some], color=color, linestyle=dash, label=name)
     ax.axvline(3000, color=style.GREY, lw=0.9, ls="--")
-    ax.set(xscale="log", yscale="log", xlabel="distances a query", xlim=(90, 9000),
+    ax.set(xscale="log", yscale="log", xlabel="distances a query", xlim=(90, 6000),
            ylabel="neighbours that are missed")  # fmt: skip
     ax.set_xticks([100, 300, 1000, 3000], ["100", "300", "1,000", "3,000"])
     ax.set_yticks([0.001, 0.01, 0.1, 0.5], [".001", ".01", ".1", ".5"])
@@ -81,7 +82,7 @@ def widths(run):
     ):
         for place, name in enumerate(names):
             runs = run.seeds(f"{name}-over-seeds" if name else "over-seeds")
-            prices = [float(one.rows(rf"^{look} +\| recall 0.97 for +(\S+)")[0].replace(",", ""))
+            prices = [float(one.fact(rf"^{look} +\| recall 0.97 for +(\S+)").replace(",", ""))
                       for one in runs]  # fmt: skip
             side = -0.1 if marker == "o" else 0.1
             ax.plot([place + side] * len(prices), prices, marker, color=color, ms=5, mew=1.2,
