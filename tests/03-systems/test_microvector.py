@@ -293,7 +293,7 @@ def test_clusters_are_tight_and_queries_are_no_rows(script, monkeypatch):
     assert rows.shape == (300, 32) and queries.shape == (20, 32)
     gram = rows @ rows.T
     assert abs(gram.diagonal() - 1).max() < 1e-12
-    assert ((gram > 0.8) | (gram < 0.75)).mean() > 0.99  # of one cluster or of two
+    assert 0.04 < (gram > 0.8).mean() < 0.07  # one pair of twenty is of one cluster
     assert (queries @ rows.T).max() < 1 - 1e-6
 
 
