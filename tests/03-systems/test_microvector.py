@@ -265,9 +265,9 @@ def test_a_code_ranks_by_what_it_stands_for(small):
         assert np.abs(np.sort(-scores)[:20] + scores[names]).max() < 1e-12
 
 
-def test_signs_estimate_the_angle(script):
-    vectors, queries = drawn(script, 20, 8)
-    coded = script.Signs(vectors, 4_000)
+def test_signs_estimate_the_angle(small):
+    vectors, queries = drawn(small, 20, 8)
+    coded = small.Signs(vectors, 4_000)
     for row, code in zip(vectors.rows, coded.codes, strict=True):
         differ = (code ^ coded.code(queries[0])).bit_count() / 4_000
         assert abs(differ - math.acos(np.dot(row, queries[0])) / math.pi) < 0.04
