@@ -2,10 +2,10 @@
 
 Claim: among 3,000 trained vectors a graph finds 97 of 100 true neighbours
 for a twentieth of the distances; cells and trees need three times as many.
-Its famous levels save nothing there, and links in different directions
-a tenth or two. In tight clusters the graph is lost without the directions,
-on a circle its walk is half as long again without the levels. 64 bits a vector and
-50 exact distances find as much, after 3,000 sums out of a table.
+Its famous levels save nothing there, and links in different directions a
+tenth or two. In tight clusters it is lost without the directions, and on
+a circle its walk is half as long again without levels. 64 bits a vector
+and 50 exact distances find as much, after 3,000 sums out of a table.
 
 Left out: deleting, filters, disks, clocks. Malkov and Yashunin, "Efficient
 and Robust Approximate Nearest Neighbor Search Using Hierarchical Navigable
