@@ -87,7 +87,7 @@ def widths(run):
             side = -0.1 if marker == "o" else 0.1
             ax.plot([place + side] * len(prices), prices, marker, color=color, ms=5, mew=1.2,
                     fillstyle="none", ls="none")  # fmt: skip
-    ax.set(yscale="log", ylabel="distances for recall .97", ylim=(25, 1500))
+    ax.set(yscale="log", ylabel="distances for recall .97", ylim=(25, 1500), xlim=(-0.3, 4.3))
     ax.set_xticks(range(5), ["circle,\n2", "even,\n4", "even,\n8", "even,\n32", "words,\n32"])
     ax.set_yticks([30, 100, 300, 1000], ["30", "100", "300", "1,000"])
     ax.minorticks_off()
