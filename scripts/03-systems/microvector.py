@@ -314,7 +314,7 @@ def walk(vectors, links, query, found, effort):
         if len(kept) >= effort and -score < kept[0][0]:
             break
         new = [other for other in links[name] if other not in seen]
-        seen.update(new)
+        seen.update(new)  # nobody is measured twice
         for score, other in vectors.near(query, new):
             if len(kept) < effort or score > kept[0][0]:
                 heappush(kept, (score, other))
@@ -368,7 +368,7 @@ class Graph:
         for k in range(min(level, top), -1, -1):
             found = walk(self.vectors, self.links[k], row, found, BUILD)
             chosen = choose(self.vectors, found, LINKS, self.diverse)
-            self.links[k][name] = chosen
+            self.links[k][name] = chosen  # at most LINKS, even on level 0
             for other in chosen:
                 self.link(self.links[k], other, name, LINKS * (1 + (k == 0)))
         if level > top:  # a new tower becomes the entry
@@ -378,7 +378,7 @@ class Graph:
     def link(self, links, name, new, most):
         """A link back; of too many, those stay that would be chosen."""
         links[name].append(new)
-        if len(links[name]) > most:
+        if len(links[name]) > most:  # until then, early links stay
             found = self.vectors.near(self.vectors.rows[name], links[name])
             links[name] = choose(self.vectors, sorted(found, reverse=True),
                                  most, self.diverse)
@@ -434,7 +434,7 @@ class Cells:
 
     def search(self, query, looks):
         self.vectors.distances += len(self.centres)
-        opened = nearest(query, self.centres, looks)
+        opened = nearest(query, self.centres, looks)  # counted above
         names = [name for k in opened for name in self.names[k]]
         return [name for _, name in self.vectors.best(query, names)]
 
@@ -464,7 +464,7 @@ class Trees:
             values = [sumprod(way, row) for row in rows]
             self.vectors.distances += len(rows)
         order = sorted(zip(values, names))
-        half = len(order) // 2
+        half = len(order) // 2  # halves: all leaves lie equally deep
         low, high = ([name for _, name in part]
                      for part in (order[:half], order[half:]))
         return way, order[half][0], self.split(low), self.split(high)
@@ -482,7 +482,7 @@ class Trees:
                 side = (query[way] if self.axes else sumprod(query, way)) - cut
                 node, other = (low, high) if side < 0 else (high, low)
                 heappush(ahead, (max(bound, abs(side)), next(serial), other))
-            names.update(node)
+            names.update(node)  # a set, since trees share vectors
             leaves -= 1
         return [name for _, name in self.vectors.best(query, sorted(names))]
 
@@ -527,14 +527,14 @@ class Signs:
 
     def ranked(self, query, size):
         """The best by code: those with the fewest bits that differ."""
-        code = self.code(query)
+        code = self.code(query)  # a table of floats would round less
         scores = [-(code ^ other).bit_count() for other in self.codes]
         return nlargest(size, range(len(scores)), scores.__getitem__)
 
 # === Measure recall and distances ===
 def measure(vectors, queries, truth, search, effort):
     """(recall, distances a query), against the true neighbours."""
-    vectors.distances, right = 0, 0
+    vectors.distances, right = 0, 0  # building is told apart
     for query, names in zip(queries, truth):
         right += len(names.intersection(search(query, effort)))
     return right / (TOP * len(truth)), vectors.distances / len(truth)
