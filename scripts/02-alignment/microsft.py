@@ -1,12 +1,12 @@
-"""microsft: sixty-four answers teach a network a form, and no knowledge.
+"""microsft: sixty-four answers teach a network a form, and few words.
 
 Claim: a small GPT that has read a dictionary answers in a new form after 64
 questions with answers, about words of other families. If it had read the
 same lines with the sounds dealt to the wrong words, it learns the form and
 says less than one word of a hundred right, and a fresh network says fewer
-than half as many as the first. Moving all numbers costs words that it knew.
-Moving only the rows of the three new marks, with all others frozen, keeps
-more of them.
+than half as many as the first. Moving all numbers costs words that it knew,
+asked in its old form, with the mark or without. Moving only the rows of the
+three new marks, with all others frozen, keeps more of them.
 
 Left out: chat templates, many turns, a weight for each example. Ouyang et
 al., "Training language models to follow instructions" (2022); Zhou et al.,
