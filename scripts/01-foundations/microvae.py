@@ -2,8 +2,8 @@
 
 Claim: with four numbers a digit, a bound on a variational autoencoder's
 likelihood of other writers' digits beats the exact likelihood of four
-principal components; with the variance fixed at 1 its code says nothing. And
-a Gaussian with a variance for each pixel, no code at all, beats both.
+principal components; with the variance fixed at 1 its code says nothing. A
+Gaussian beats both without a code, if it has a variance for each pixel.
 
 Left out: convolutions, labels, flows, discrete codes, bits for real pixels.
 
