@@ -1,11 +1,11 @@
 """microssm: a state that decides by what it reads what to keep.
 
 Claim: a state whose steps and writing depend on the token finds one marked
-letter among twelve. With both fixed it does no better than a vote for the
-commonest of the twelve, however long it trains, since its scores are a part
-of the letters plus a part of the mark. If the last of three marks counts, a
-step that the token chooses learns faster than any way around it, and a plain
-gate with a quarter of the numbers learns as fast.
+letter among twelve. With both fixed, and nothing bent before, no training
+finds it in every word, since its scores are a part of the letters plus a part
+of the mark; here it stays below a vote for the commonest. Two ways around
+need no chosen step. If the last of three marks counts, a chosen step learns
+sooner than both, and a gate with a quarter of the state ends close behind.
 
 Left out: a convolution before, a gate after, reading by the token (one
 question for all), depth, the delta rule. Gu and Dao, "Mamba" (2024); fixed is
