@@ -44,8 +44,9 @@ THIS = edition.read(ROOT)
 # What leaves no trace between paragraphs: margin notes, anchors, index entries, tables of contents,
 # and figures, which float.
 UNSEEN = (nodes.sidebar, nodes.target, nodes.Invisible, nodes.compound, nodes.figure)
+ROWS = 29  # of a table that stays on its page: Sphinx breaks one with more over pages anyway
 LONG, MEASURE = 36, 78  # lines of a table that pages may break; letters of a line
-WIDE, BETWEEN = 50, 4  # letters: a column counts as no wider; what lies between two
+WIDE, BETWEEN = 40, 4  # letters: a column counts as no wider; what lies between two
 HANGING = (nodes.entry, nodes.list_item, nodes.definition, nodes.citation, nodes.footnote)
 
 PROMISE = (
@@ -293,7 +294,7 @@ class BookTranslator(LaTeXTranslator):
             node["align"] = "left"
         if self.next_table_colspec is None:
             sides = [_side(entry) for entry in _last_row(node)]
-            if _lines(node) > LONG:
+            if _lines(node) > LONG or len(list(node.findall(nodes.row))) > ROWS:
                 node["classes"].append("longtable")
                 self.next_table_colspec = _shares(node, sides)
             elif any(side != "L" for side in sides):

@@ -494,7 +494,7 @@ def test_what_has_other_bytes_and_the_old_date_is_read_again(book: SmallBook) ->
     assert book.read == []
 
 
-@pytest.mark.parametrize(("rows", "words"), [(40, 9), (15, 50)])
+@pytest.mark.parametrize(("rows", "words"), [(40, 9), (15, 50), (30, 1)])
 def test_pages_can_break_a_long_table(book: SmallBook, rows: int, words: int) -> None:
     lines = "".join(f"| {row} | {'word ' * words} |\n" for row in range(rows))
     preface = book.root / "book" / "front" / "preface.md"
